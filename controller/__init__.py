@@ -1,0 +1,1 @@
+"""The controller: gives Services of type LoadBalancer their addresses from pools."""

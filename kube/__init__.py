@@ -1,0 +1,1 @@
+"""What Kubernetes gives both daemons: objects, snapshots, watches, leases, and nothing else."""

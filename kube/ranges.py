@@ -1,0 +1,85 @@
+"""Address ranges of a pool: CIDRs and `start-end`, either family, never mixed.
+
+Both daemons need them: the controller to give addresses, the speakers to tell whose advertisements
+cover one. Ranges are inclusive at both ends.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from kube.objects import Address
+
+
+class RangeError(ValueError):
+    """The text is not a range; the message says what is wrong and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """First and last address, both included, of one family, first <= last."""
+
+    first: Address
+    last: Address
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return self.first.version
+
+    def __contains__(self, address: Address) -> bool:
+        if address.version != self.version:
+            return False
+        return int(self.first) <= int(address) <= int(self.last)
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def size(self) -> int:
+        """How many addresses it holds; `len()` refuses what does not fit a machine word."""
+        return int(self.last) - int(self.first) + 1
+
+    def overlaps(self, other: "AddressRange") -> bool:
+        """Tell whether any address is in both."""
+        return (
+            self.version == other.version
+            and int(self.first) <= int(other.last)
+            and int(other.first) <= int(self.last)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def parse_range(text: str) -> AddressRange:
+    """Return the range of a CIDR (host bits are masked off, as in MetalLB) or of `start-end`."""
+    if "/" in text:
+        return _from_cidr(text)
+    start, dash, end = text.partition("-")
+    if not dash:
+        raise RangeError(
+            f'invalid CIDR "{text}": write a CIDR such as {text.strip()}/32 or a range start-end'
+        )
+    first, last = _bound(start, text), _bound(end, text)
+    if first.version != last.version:
+        raise RangeError(f'invalid IP range "{text}": its ends are of different families')
+    if int(first) > int(last):
+        raise RangeError(
+            f'invalid IP range "{text}": start IP {first} is after the end IP {last}: swap them'
+        )
+    return AddressRange(first, last)
+
+
+def _from_cidr(text: str) -> AddressRange:
+    try:
+        network = ip_network(text.strip(), strict=False)
+    except ValueError as error:
+        raise RangeError(f'invalid CIDR "{text}": {error}') from error
+    return AddressRange(network.network_address, network.broadcast_address)
+
+
+def _bound(text: str, whole: str) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(text.strip())
+    except ValueError as error:
+        raise RangeError(f'invalid IP range "{whole}": {error}') from error

@@ -1,0 +1,1 @@
+"""The failover drills: faults, measurements, budgets and reports."""

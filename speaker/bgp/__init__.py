@@ -1,0 +1,1 @@
+"""The process that keeps ExaBGP: neighbours, routes, drain."""

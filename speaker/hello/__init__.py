@@ -1,0 +1,1 @@
+"""The hello between speakers: its packet, the neighbours it shows and their tables. Pure."""

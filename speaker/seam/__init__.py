@@ -1,0 +1,1 @@
+"""The messages between the speaker's three processes. Pure."""

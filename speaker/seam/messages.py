@@ -1,0 +1,347 @@
+"""What the three processes of a speaker tell each other.
+
+The brain says *may*: what this node wants to be true (intents). wire and bgp say *does*: what is
+true on the segment and in the sessions (reports). Every message is one frozen value; `speaker.seam
+.codec` makes one JSON line of it and back. An intent replaces the earlier one with the same key.
+
+After a connect the sender gives `Begin`, all its intents, `End`; until `End` the receiver goes on
+with what it had. Afterwards only changes are sent. Addresses are `ipaddress` values, times are
+seconds (`_s`) or milliseconds (`_ms`) as durations, never as points in time: each process has its
+own clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Prefix: TypeAlias = IPv4Network | IPv6Network
+
+SCHEMA = 1
+"""Version of the message schema; a receiver refuses any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A whole intent follows; `epoch` is new for each connect."""
+
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The whole intent of `epoch` has been sent: it is now in force, what it lacks is gone."""
+
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelloKey:
+    """A key for the hello's HMAC; the highest id of those in force signs."""
+
+    id: int
+    secret_hex: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this speaker is on the segment. `cluster_id` is the UID of the namespace kube-system."""
+
+    node: str
+    cluster_id: str
+    keys: tuple[HelloKey, ...]
+
+
+class OnConflict(Enum):
+    """What to do when a stranger answers for an address at its first use."""
+
+    HOLD = "hold"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressIntent:
+    """What this node may do with one address in L2 mode; keyed by `address`."""
+
+    address: Address
+    service_uids: tuple[str, ...]
+    "UIDs of the Services that hold the address, sorted."
+    rank_key: Address
+    "First ingress address of the oldest of them: what the rank is hashed over."
+    interfaces: tuple[str, ...] = ()
+    "NICs wanted; empty means all that qualify."
+    fit: bool = True
+    "False: this node refuses the address, for the reasons in `closed_gates`."
+    closed_gates: tuple[str, ...] = ()
+    "Values of `speaker.policy.gates.Gate`."
+    weight: int = 0
+    "Preference among nodes of the same grade; higher is better."
+    on_conflict: OnConflict = OnConflict.HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRemoved:
+    """The address is no longer wanted by anybody: withdraw it."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedNode:
+    """A node that runs a speaker."""
+
+    node: str
+    internal_ips: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """All other nodes with a speaker Pod; replaces the earlier list."""
+
+    nodes: tuple[ExpectedNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the brain's knowledge of the API is; sent once a second."""
+
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Hand everything over (True) or take part again (False)."""
+
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BfdIntent:
+    """A BFD session wanted; keyed by `peer`."""
+
+    peer: Address
+    local: Address | None = None
+    transmit_ms: int = 300
+    receive_ms: int = 300
+    multiplier: int = 3
+    passive: bool = False
+    multihop: bool = False
+    minimum_ttl: int = 254
+
+
+@dataclass(frozen=True, slots=True)
+class BfdRemoved:
+    """The BFD session with `peer` is no longer wanted."""
+
+    peer: Address
+
+
+class OwnerState(Enum):
+    """What this node sees of an address on one NIC."""
+
+    OWNED = "owned"
+    "This node answers for it."
+    OTHER = "other"
+    "A live neighbour claims it."
+    VACANT = "vacant"
+    "Nobody claims it."
+    HELD = "held"
+    "A stranger answers for it: this node keeps off."
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerReport:
+    """Who owns an address on one NIC; keyed by both."""
+
+    address: Address
+    interface: str
+    state: OwnerState
+    owner: str = ""
+    "Node name; empty if nobody."
+    cause: str = ""
+    "Value of `speaker.l2.ownership.Cause`: why it came to be so."
+    generation: int = 0
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressForgotten:
+    """The NIC or the address is gone: forget its OwnerReport."""
+
+    address: Address
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourReport:
+    """A speaker heard on a NIC; keyed by node and interface."""
+
+    node: str
+    interface: str
+    alive: bool
+    two_way: bool
+    interval_ms: int
+    draining: bool = False
+    starting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictReport:
+    """A stranger (or a proxy) answers for an address; `mac` is None when it has ended."""
+
+    address: Address
+    interface: str
+    mac: str | None
+    proxy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceReport:
+    """A NIC wire takes part on, or not, and why not."""
+
+    interface: str
+    usable: bool
+    reason: str = ""
+    addresses: tuple[str, ...] = ()
+    "With prefix lengths."
+
+
+class BfdState(Enum):
+    """RFC 5880 6.2."""
+
+    ADMIN_DOWN = "admin-down"
+    DOWN = "down"
+    INIT = "init"
+    UP = "up"
+
+
+@dataclass(frozen=True, slots=True)
+class BfdReport:
+    """State of a BFD session; keyed by `peer`."""
+
+    peer: Address
+    state: BfdState
+    diagnostic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountersWanted:
+    """Ask for `Counters`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Monotonic counters and gauges by name; labels are in the name after a colon."""
+
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerIntent:
+    """A BGP session wanted; keyed by `name`, the BGPPeer's."""
+
+    name: str
+    address: Address
+    my_asn: int
+    peer_asn: int
+    port: int = 179
+    local_address: Address | None = None
+    router_id: IPv4Address | None = None
+    hold_time_s: int = 90
+    keepalive_s: int = 30
+    password: str = field(default="", repr=False)
+    multihop: bool = False
+    graceful_restart: bool = False
+    bfd: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRemoved:
+    """The session is no longer wanted."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteIntent:
+    """A prefix to announce; keyed by `prefix`. De-preferring keeps the route up."""
+
+    prefix: Prefix
+    peers: tuple[str, ...]
+    communities: tuple[str, ...] = ()
+    "`a:b` or `large:a:b:c`, aliases already resolved, sorted."
+    local_pref: int = 0
+    "0: none given."
+    de_preferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRemoved:
+    """Withdraw the prefix."""
+
+    prefix: Prefix
+
+
+class SessionState(Enum):
+    """State of a BGP session as bgp sees it."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    UP = "up"
+    HELD_DOWN = "held-down"
+    "BFD says that the peer is down."
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """State of one session; `announced` are the prefixes read back from ExaBGP for this peer."""
+
+    peer: str
+    state: SessionState
+    reason: str = ""
+    announced: tuple[Prefix, ...] = ()
+    pending: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BgpFault:
+    """Something bgp could not do, as a sentence; empty when it can again."""
+
+    peer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """bgp to wire while draining: all routes are withdrawn, BFD may go AdminDown."""
+
+
+Message: TypeAlias = (
+    Begin
+    | End
+    | Identity
+    | AddressIntent
+    | AddressRemoved
+    | Expected
+    | Freshness
+    | Drain
+    | BfdIntent
+    | BfdRemoved
+    | OwnerReport
+    | AddressForgotten
+    | NeighbourReport
+    | ConflictReport
+    | InterfaceReport
+    | BfdReport
+    | CountersWanted
+    | Counters
+    | PeerIntent
+    | PeerRemoved
+    | RouteIntent
+    | RouteRemoved
+    | SessionReport
+    | BgpFault
+    | Withdrawn
+)
