@@ -13,7 +13,7 @@ def main() -> None:
     """Run the process named by the first argument; its own flags follow."""
     parser = argparse.ArgumentParser(
         prog="herald-speaker",
-        description="One process of a node's speaker. `herald-speaker wire --help` lists its flags.",
+        description="One process of a node's speaker. Flags: `herald-speaker wire --help`.",
         epilog="example: herald-speaker wire --node-name node1 --socket-dir /run/herald",
     )
     parser.add_argument("process", choices=PROCESSES)
