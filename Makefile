@@ -1,0 +1,68 @@
+# Herald's one front door for people and CI. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# Each drill writes its report here; the folder is not part of the tree.
+REPORTS ?= build/drills
+
+.PHONY: help demo test unit lint fmt lab drills bench manifests kube system clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(READY) system ## the main job, step by step, in a lab of its own
+	@$(BIN)/herald lab demo
+
+test: lint unit lab ## every check: what CI runs
+
+unit: $(READY) ## the unit tests: no root, no network
+	@$(BIN)/pytest -q tests --ignore=tests/lab
+
+lint: $(READY) ## format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fmt: $(READY) ## format the code and mend what ruff can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lab: $(READY) system ## the lab tests, then each drill once on two nodes
+	@$(BIN)/pytest -q tests/lab -m netns -p no:cacheprovider
+	@mkdir -p $(REPORTS)
+	@$(BIN)/herald drill run --suite all --nodes 2 --runs 1 \
+	    --json $(REPORTS)/once.json --html $(REPORTS)/once.html --junit $(REPORTS)/once.xml
+
+drills: $(READY) system ## the whole matrix of drills, three runs each
+	@mkdir -p $(REPORTS)
+	@$(BIN)/herald drill run --suite all --runs 3 \
+	    --json $(REPORTS)/all.json --html $(REPORTS)/all.html --junit $(REPORTS)/all.xml
+
+bench: $(READY) ## figures of the hot paths; prints, never judges
+	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+
+manifests: $(READY) ## write the CRDs again from their models
+	@$(BIN)/python -m kube.schema manifests/crds
+
+system: ## Debian's packages for the lab; starts no daemon
+	@netns-lab/debian.sh
+
+$(READY): requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Herald needs Python 3.11 or newer: install python3.11 or name one with make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || netns-lab/debian.sh python3-venv
+	@echo "Setting up $(VENV) (about a minute, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock \
+	    || { echo "The Python packages of requirements.lock can't be had: check the network or pip's index settings and run make again."; exit 1; }
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean: ## remove what make made
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
