@@ -1,0 +1,357 @@
+"""Requests to the API server: the only module that loads the `kubernetes` package.
+
+`kubernetes.aio` gives configuration, TLS and authentication, and its aiohttp session; its models
+are not used, since they cost fifty times what plain JSON costs. Every call has a deadline, and
+every failure is an `ApiError`. A service account's token is read anew for each request, because
+it rotates; a kubeconfig is read anew after a 401 or a refused certificate.
+"""
+
+import asyncio
+import gc
+import json
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import yaml
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from kube.api import ApiError, Page, Patch, parse_error
+from kube.objects import Json
+
+__all__ = ["ApiError", "Client", "Page", "Patch"]
+
+LOG = logging.getLogger("kube.client")
+
+REQUEST_TIMEOUT_S = 10.0
+LIST_TIMEOUT_S = 30.0
+"For each page."
+CONNECT_TIMEOUT_S = 5.0
+PAGE_SIZE = 500
+RELOAD_INTERVAL_S = 10.0
+"Credentials are read anew at most this often, whatever the server answers."
+TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class Client:
+    """A connection to one API server; use `async with Client.connect(kubeconfig) as client`."""
+
+    def __init__(self, kubeconfig: str | None) -> None:
+        self._kubeconfig = kubeconfig
+        self._token_file: Path | None = None
+        self._configuration: Any = None
+        self._rest: Any = None
+        self._session: aiohttp.ClientSession | None = None
+        self._stale_since: float | None = None
+        self._loaded_at = 0.0
+        self._listing = 0
+        self.requests: Counter[tuple[str, int]] = Counter()
+        "Requests by verb and HTTP status, 0 for no answer."
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, kubeconfig: str | None = None) -> AsyncIterator[Self]:
+        """Give a client for the kubeconfig file, or for the Pod's service account without one."""
+        client = cls(kubeconfig)
+        await client._load()
+        try:
+            yield client
+        finally:
+            await client._close()
+
+    async def get(self, path: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Json:
+        """Return one object, or any JSON document of the API server."""
+        return await self._request("GET", path, timeout_s=timeout_s)
+
+    async def list_pages(
+        self,
+        path: str,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = PAGE_SIZE,
+        timeout_s: float = LIST_TIMEOUT_S,
+    ) -> AsyncIterator[Page]:
+        """Give the pages of a list; 410 means that it must be started again."""
+        token = ""
+        with self._collector_paused():
+            while True:
+                query = _selection(label_selector, field_selector) | {"limit": str(limit)}
+                if token:
+                    query["continue"] = token
+                body = await self._request("GET", path, query=query, timeout_s=timeout_s)
+                page = _page(body)
+                yield page
+                if not page.next:
+                    return
+                token = page.next
+                await asyncio.sleep(0)
+
+    async def create(self, path: str, body: Json, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Json:
+        """Create an object in a collection and return it as stored."""
+        return await self._request("POST", path, body=body, timeout_s=timeout_s)
+
+    async def replace(self, path: str, body: Json, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Json:
+        """Replace an object; a resourceVersion in the body is a precondition (409)."""
+        return await self._request("PUT", path, body=body, timeout_s=timeout_s)
+
+    async def patch(
+        self,
+        path: str,
+        body: Json | list[Json],
+        kind: Patch = Patch.MERGE,
+        *,
+        field_manager: str = "",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> Json:
+        """Patch an object; for `Patch.APPLY` the field manager is needed and conflicts forced."""
+        query = {"fieldManager": field_manager} if field_manager else {}
+        if kind is Patch.APPLY:
+            query["force"] = "true"
+        return await self._request(
+            "PATCH", path, body=body, query=query, content=kind.value, timeout_s=timeout_s
+        )
+
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str = "",
+        resource_version: str = "",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> Json:
+        """Delete an object, only while it has this UID and resource version where given."""
+        given = {"uid": uid, "resourceVersion": resource_version}
+        wanted = {key: value for key, value in given.items() if value}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": wanted}
+        return await self._request(
+            "DELETE", path, body=options if wanted else None, timeout_s=timeout_s
+        )
+
+    async def watch_lines(
+        self,
+        path: str,
+        *,
+        resource_version: str,
+        watch_s: int,
+        idle_s: float,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[bytes]:
+        """Give the lines of a watch, the first (empty) as soon as it is open.
+
+        The server ends it after `watch_s`; silence for `idle_s` raises. A line without newline
+        at its end is the half line of a broken connection.
+        """
+        query = _selection(label_selector, field_selector) | {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(watch_s),
+        }
+        with self._failures_named("WATCH"):
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                response = await self._send("GET", path, query=query)
+            try:
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                    await self._checked("WATCH", response)
+                yield b""
+                while True:
+                    async with asyncio.timeout(idle_s):
+                        line = await response.content.readline()
+                    if not line:
+                        return
+                    yield line
+            finally:
+                response.close()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: str = "application/json",
+    ) -> Json:
+        with self._failures_named(method):
+            async with asyncio.timeout(timeout_s):
+                response = await self._send(
+                    method, path, query=query or {}, body=body, content=content
+                )
+                async with response:
+                    await self._checked(method, response)
+                    answer = json.loads(await response.read())
+        if not isinstance(answer, dict):
+            raise ApiError(0, "BadAnswer", f"{method} {path} gave no JSON object")
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        body: Any = None,
+        content: str = "application/json",
+    ) -> aiohttp.ClientResponse:
+        if self._stale_since is not None:
+            await self._reload()
+        assert self._session is not None, "use Client.connect"
+        headers = {"Accept": "application/json", "User-Agent": "herald", **await self._auth()}
+        if body is not None:
+            headers["Content-Type"] = content
+        return await self._session.request(
+            method,
+            self._configuration.host.rstrip("/") + path,
+            params=query,
+            data=None if body is None else json.dumps(body).encode(),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+            server_hostname=self._configuration.tls_server_name or None,
+        )
+
+    async def _checked(self, verb: str, response: aiohttp.ClientResponse) -> None:
+        self.requests[verb, response.status] += 1
+        if response.status < 400:
+            return
+        if response.status == 401:
+            self._mark_stale()
+        raw = await response.read()
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = raw.decode(errors="replace")
+        raise parse_error(response.status, response.reason or "", body)
+
+    async def _auth(self) -> dict[str, str]:
+        if self._token_file is not None:
+            token = self._token_file.read_text().strip()
+            return {"Authorization": f"Bearer {token}"}
+        settings = await self._configuration.auth_settings()
+        return {s["key"]: s["value"] for s in settings.values() if s["in"] == "header"}
+
+    async def _load(self) -> None:
+        configuration = Configuration()
+        if self._kubeconfig is None:
+            load_incluster_config(client_configuration=configuration, try_refresh_token=False)
+            self._token_file = TOKEN_FILE
+        else:
+            await load_kube_config(
+                config_file=self._kubeconfig,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+            self._token_file = _token_file(Path(self._kubeconfig))
+        await self._close()
+        self._configuration = configuration
+        self._rest = RESTClientObject(configuration)
+        # The session is the client's, with its TLS context, proxy and large read buffer.
+        self._session = self._rest.pool_manager = self._rest._create_pool_manager()  # noqa: SLF001
+        self._loaded_at = asyncio.get_running_loop().time()
+
+    async def _reload(self) -> None:
+        """Read the credentials anew; on failure go on with those we have."""
+        now = asyncio.get_running_loop().time()
+        self._stale_since = None
+        if now - self._loaded_at < RELOAD_INTERVAL_S:
+            return
+        self._loaded_at = now
+        try:
+            await self._load()
+        except (ConfigException, OSError, ValueError) as error:
+            LOG.warning("credentials not readable", extra={"fields": {"error": str(error)}})
+
+    def _mark_stale(self) -> None:
+        self._stale_since = asyncio.get_running_loop().time()
+
+    async def _close(self) -> None:
+        if self._rest is not None:
+            await self._rest.close()
+
+    def _failures_named(self, verb: str) -> "_Failures":
+        return _Failures(self, verb)
+
+    def _collector_paused(self) -> "_Pause":
+        return _Pause(self)
+
+    def failed(self, verb: str, *, certificate: bool) -> None:
+        """Count a request without an answer; after a TLS failure read the credentials anew."""
+        self.requests[verb, 0] += 1
+        if certificate:
+            self._mark_stale()
+
+    def listing(self, change: int) -> None:
+        """Pause the cyclic collector while lists run: it is most of their cost."""
+        self._listing += change
+        if change > 0 and self._listing == 1:
+            gc.disable()
+        elif self._listing == 0:
+            gc.enable()
+
+
+class _Failures:
+    """Turns what aiohttp, asyncio and json raise into ApiError."""
+
+    def __init__(self, client: Client, verb: str) -> None:
+        self._client = client
+        self._verb = verb
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, TimeoutError):
+            self._client.failed(self._verb, certificate=False)
+            raise ApiError(0, "Timeout", f"no answer to {self._verb} in time") from error
+        if isinstance(error, aiohttp.ClientError | OSError):
+            certificate = isinstance(error, aiohttp.ClientSSLError)
+            self._client.failed(self._verb, certificate=certificate)
+            raise ApiError(0, "Unreachable", str(error) or type(error).__name__) from error
+        if isinstance(error, ValueError):
+            self._client.failed(self._verb, certificate=False)
+            raise ApiError(0, "BadAnswer", str(error)) from error
+
+
+class _Pause:
+    """Keeps the collector off while a list runs."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __enter__(self) -> None:
+        self._client.listing(1)
+
+    def __exit__(self, *_: object) -> None:
+        self._client.listing(-1)
+
+
+def _selection(label_selector: str, field_selector: str) -> dict[str, str]:
+    given = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {key: value for key, value in given.items() if value}
+
+
+def _page(body: Json) -> Page:
+    meta = body.get("metadata") or {}
+    items = body.get("items")
+    if not isinstance(items, list):
+        # An answer that is no list must never be taken for an empty one.
+        raise ApiError(0, "BadAnswer", "a list without items")
+    return Page(tuple(items), str(meta.get("resourceVersion") or ""), meta.get("continue") or "")
+
+
+def _token_file(kubeconfig: Path) -> Path | None:
+    """Return the current user's `tokenFile`, which rotates, or None."""
+    config = yaml.safe_load(kubeconfig.read_text()) or {}
+    contexts = {each["name"]: each["context"] for each in config.get("contexts") or ()}
+    users = {each["name"]: each.get("user") or {} for each in config.get("users") or ()}
+    user = users.get((contexts.get(config.get("current-context")) or {}).get("user")) or {}
+    file = user.get("tokenFile")
+    return kubeconfig.parent / file if file and "token" not in user else None
