@@ -98,7 +98,7 @@ def internet_checksum(octets: bytes) -> int:
     """Return the ones' complement checksum of RFC 1071."""
     if len(octets) % 2:
         octets += b"\0"
-    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
