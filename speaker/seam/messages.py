@@ -28,6 +28,8 @@ class Begin:
     """A whole intent follows; `epoch` is new for each connect."""
 
     epoch: str
+    sender: str = ""
+    "The process that speaks: `brain`, `wire` or `bgp`. The one that dialled speaks first."
 
 
 @dataclass(frozen=True, slots=True)

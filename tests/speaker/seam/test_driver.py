@@ -1,0 +1,166 @@
+"""Two processes over a real unix socket, and strangers who send junk to it."""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from speaker.seam.codec import SeamFault, encode
+from speaker.seam.driver import Dialler, Listener, Process
+from speaker.seam.messages import (
+    AddressIntent,
+    AddressRemoved,
+    Begin,
+    End,
+    Message,
+    OwnerReport,
+    OwnerState,
+)
+from speaker.seam.mirror import SyncFault
+
+A = AddressIntent(ip_address("192.168.4.10"), ("uid-a",), ip_address("192.168.4.10"))
+B = AddressIntent(ip_address("192.168.4.11"), ("uid-b",), ip_address("192.168.4.11"))
+OWNED = OwnerReport(A.address, "lan0", OwnerState.OWNED, "node1")
+
+
+@dataclass
+class Side:
+    """What one process has and heard."""
+
+    name: str
+    has: list[Message] = field(default_factory=list)
+    heard: list[Message] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def process(self) -> Process:
+        return Process(
+            name=self.name,
+            whole=lambda _: list(self.has),
+            hear=lambda _, message: self.heard.append(message),
+            lose=self.lost.append,
+        )
+
+    def without_ends(self) -> list[Message]:
+        return [m for m in self.heard if not isinstance(m, End)]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # what is awaited is another side's state
+            await asyncio.sleep(0.001)
+
+
+def mode(path: Path) -> int | None:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+
+
+@asynccontextmanager
+async def running(*parts: Listener | Dialler) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        started = [tasks.create_task(part.run()) for part in parts]
+        yield
+        for task in started:
+            task.cancel()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "wire.sock"
+
+
+async def test_both_sides_learn_everything_and_then_changes(path: Path) -> None:
+    wire, brain = Side("wire", [OWNED]), Side("brain", [A])
+    listener = Listener(path, wire.process(), ["brain"])
+    dialler = Dialler(path, brain.process(), "wire")
+    async with running(listener, dialler):
+        await until(lambda: OWNED in brain.heard and A in wire.heard)
+        assert mode(path) == 0o660
+        dialler.send(B)
+        dialler.send(AddressRemoved(A.address))
+        await until(lambda: wire.without_ends() == [A, B, AddressRemoved(A.address)])
+        assert dialler.connected
+        assert listener.connected("brain")
+    assert mode(path) is None
+
+
+async def test_a_restarted_sender_changes_only_what_differs(path: Path) -> None:
+    wire = Side("wire")
+    listener = Listener(path, wire.process(), ["brain"])
+    async with running(listener):
+        for has in ([A, B], [B]):
+            brain = Side("brain", list[Message](has))
+            async with running(Dialler(path, brain.process(), "wire")):
+                await until(lambda brain=brain: any(isinstance(m, End) for m in brain.heard))
+                await until(lambda: isinstance(wire.heard[-1], End))
+            await until(lambda: not listener.connected("brain"))
+    assert wire.without_ends() == [A, B, AddressRemoved(A.address)]
+    assert wire.lost == ["brain", "brain"]
+
+
+async def test_the_dialler_waits_for_a_peer_that_starts_later(path: Path) -> None:
+    wire, brain = Side("wire"), Side("brain", [A])
+    async with running(Dialler(path, brain.process(), "wire")):
+        await asyncio.sleep(0)
+        async with running(Listener(path, wire.process(), ["brain"])):
+            await until(lambda: A in wire.heard)
+
+
+@pytest.mark.parametrize(
+    ("junk", "fault"),
+    [
+        pytest.param(b"\x00\xff\n", SeamFault.NOT_JSON, id="no JSON"),
+        pytest.param(encode(A), SyncFault.BEFORE_BEGIN, id="an intent before Begin"),
+        pytest.param(encode(Begin("1", "x")), SyncFault.BEFORE_BEGIN, id="a peer nobody knows"),
+        pytest.param(b"x" * ((1 << 20) + 9), SeamFault.OVERSIZE, id="a line without an end"),
+    ],
+)
+async def test_junk_ends_its_own_connection_only(path: Path, junk: bytes, fault: object) -> None:
+    wire, brain = Side("wire"), Side("brain", [A])
+    process = wire.process()
+    listener = Listener(path, process, ["brain"])
+    async with running(listener, Dialler(path, brain.process(), "wire")):
+        await until(lambda: A in wire.heard)
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(junk)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+        assert process.faults == {fault: 1}
+        assert listener.connected("brain")
+        assert wire.without_ends() == [A]
+
+
+async def test_junk_between_begin_and_end_leaves_the_old_intent_in_force(path: Path) -> None:
+    wire, brain = Side("wire"), Side("brain", [A, B])
+    process = wire.process()
+    async with running(Listener(path, process, ["brain"])):
+        async with running(Dialler(path, brain.process(), "wire")):
+            await until(lambda: B in wire.heard)
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(encode(Begin("2", "brain")) + encode(A) + b"junk\n" + encode(End("2")))
+        async with asyncio.timeout(5):
+            while await reader.read(1 << 16):
+                pass
+        writer.close()
+        assert wire.without_ends() == [A, B]
+        assert process.mirror("brain").get(AddressIntent, B.address) == B
+
+
+async def test_a_stalled_peer_costs_no_more_than_its_own_link(path: Path) -> None:
+    process = Side("wire").process()
+    process.outbox_limit = 50
+    listener = Listener(path, process, ["brain"])
+    async with running(listener):
+        await until(lambda: mode(path) is not None)
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.write(encode(Begin("1", "brain")))
+        await until(lambda: listener.connected("brain"))
+        for _ in range(100):
+            listener.send(OWNED, to="brain")
+        await until(lambda: not listener.connected("brain"))
+        writer.close()
