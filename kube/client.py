@@ -11,7 +11,7 @@ import gc
 import json
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -56,7 +56,7 @@ class Client:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, kubeconfig: str | None = None) -> AsyncIterator[Self]:
+    async def connect(cls, kubeconfig: str | None = None) -> AsyncGenerator[Self, None]:
         """Give a client for the kubeconfig file, or for the Pod's service account without one."""
         client = cls(kubeconfig)
         await client._load()
@@ -77,7 +77,7 @@ class Client:
         field_selector: str = "",
         limit: int = PAGE_SIZE,
         timeout_s: float = LIST_TIMEOUT_S,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Give the pages of a list; 410 means that it must be started again."""
         token = ""
         with self._collector_paused():
@@ -143,7 +143,7 @@ class Client:
         idle_s: float,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Give the lines of a watch, the first (empty) as soon as it is open.
 
         The server ends it after `watch_s`; silence for `idle_s` raises. A line without newline

@@ -156,6 +156,8 @@ class Namespace:
     name: str
     uid: str
     labels: Mapping[str, str] = field(default_factory=_empty)
+    annotations: Mapping[str, str] = field(default_factory=_empty)
+    "Only our own: they hold the namespace's quota of addresses."
     resource_version: str = field(default="", compare=False)
 
 
@@ -263,6 +265,7 @@ def parse_namespace(obj: Json) -> Namespace:
         name=parse_name(obj).name,
         uid=meta.get("uid") or "",
         labels=_frozen(meta.get("labels")),
+        annotations=_own(meta.get("annotations")),
         resource_version=meta.get("resourceVersion") or "",
     )
 

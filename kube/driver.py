@@ -1,0 +1,246 @@
+"""Joins list-and-watch, store and freshness to the loop: keeps a snapshot of the API server.
+
+One task for each watched kind and one for freshness, in one task group. The callback is called
+once per loop turn with everything that turn brought. Losing the API server changes nothing but
+the age.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from kube.api import ApiError, collection_path, object_path
+from kube.client import Client
+from kube.freshness import PROBE_TIMEOUT_S, Freshness
+from kube.objects import Json, ObjectName, parse_name
+from kube.snapshot import Kind, Snapshot
+from kube.store import Changes, Store
+from kube.watch import IDLE_S, Broken, EventType, ListStep, ListWatch, WaitStep, WatchStep
+
+LOG = logging.getLogger("kube.driver")
+
+OnChange: TypeAlias = Callable[[Snapshot, Changes], None]
+
+PROBED = object_path("Namespace", ObjectName("", "kube-system"))
+LINES_A_TURN = 32
+"Events taken before other tasks get their turn: at about 30 us each, a millisecond."
+LOAD_BALANCERS = "spec.type=LoadBalancer"
+"The field selector that keeps all other Services out of our memory."
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to watch of one kind; no namespace means all."""
+
+    kind: Kind
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+    reread_deleted: bool = False
+    "With a field selector on the type: read a deleted object once, it may only have changed it."
+
+
+class Watcher:
+    """Keeps a `Store` in step with the API server; `run` lasts until it is cancelled."""
+
+    def __init__(
+        self,
+        client: Client,
+        selections: tuple[Selection, ...],
+        on_change: OnChange,
+        *,
+        store: Store | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._selections = selections
+        self._on_change = on_change
+        self._store = store or Store()
+        self._cores = [ListWatch(jitter) for _ in selections]
+        self._freshness: Freshness | None = None
+        self._wake = [asyncio.Event() for _ in selections]
+        self._attempts = [asyncio.timeout(None) for _ in selections]
+        self._watching = [False for _ in selections]
+        self._probe_due = asyncio.Event()
+        self._flush_due = False
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The cluster as it is known now."""
+        return self._store.snapshot()
+
+    def age_s(self) -> float:
+        """Return how old the knowledge of the API is, in seconds."""
+        now = asyncio.get_running_loop().time()
+        return self._freshness.age_s(now) if self._freshness else 0.0
+
+    async def run(self) -> None:
+        """Watch all selections until cancelled."""
+        self._freshness = Freshness(len(self._selections), asyncio.get_running_loop().time())
+        async with asyncio.TaskGroup() as tasks:
+            for index in range(len(self._selections)):
+                tasks.create_task(self._follow(index))
+            tasks.create_task(self._stay_fresh(self._freshness))
+
+    async def _follow(self, index: int) -> None:
+        core, loop = self._cores[index], asyncio.get_running_loop()
+        while True:
+            match core.next_step(loop.time()):
+                case WaitStep(until):
+                    await _wait(self._wake[index], until - loop.time())
+                case ListStep():
+                    await self._guarded(index, self._list(index))
+                case WatchStep(resource_version, watch_s):
+                    await self._guarded(index, self._watch(index, resource_version, watch_s))
+
+    async def _guarded(self, index: int, attempt: Coroutine[Any, Any, None]) -> None:
+        core, kind = self._cores[index], self._selections[index].kind
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(None) as self._attempts[index]:
+                self._watching[index] = True
+                await attempt
+        except TimeoutError:
+            core.restart(now())
+        except ApiError as error:
+            core.failed(error.status, error.message, now())
+            if _unanswered(error):
+                self._suspect()
+            LOG.info("watch failed", extra={"fields": {"kind": kind.value, "error": str(error)}})
+        finally:
+            self._watching[index] = False
+        self._store.mark_unavailable(kind, core.unavailable)
+        self._schedule()
+
+    def _suspect(self) -> None:
+        assert self._freshness is not None
+        self._freshness.suspect()
+        self._probe_due.set()
+
+    async def _list(self, index: int) -> None:
+        selection = self._selections[index]
+        listing = self._store.listing(selection.kind)
+        version = ""
+        pages = self._client.list_pages(
+            collection_path(selection.kind, selection.namespace),
+            label_selector=selection.label_selector,
+            field_selector=selection.field_selector,
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                listing.add(page.items)
+                version = page.resource_version
+                self._heard(index)
+        for name in listing.finish():
+            await self._retype(selection, name)
+        self._cores[index].listed(version)
+
+    async def _watch(self, index: int, resource_version: str, watch_s: int) -> None:
+        core, selection = self._cores[index], self._selections[index]
+        loop = asyncio.get_running_loop()
+        lines = self._client.watch_lines(
+            collection_path(selection.kind, selection.namespace),
+            resource_version=resource_version,
+            watch_s=watch_s,
+            idle_s=IDLE_S,
+            label_selector=selection.label_selector,
+            field_selector=selection.field_selector,
+        )
+        count = 0
+        async with aclosing(lines):
+            async for line in lines:
+                self._heard(index)
+                if not line:
+                    core.opened(loop.time())
+                    self._store.mark_unavailable(selection.kind, "")
+                    continue
+                event = core.receive_line(line, loop.time())
+                if isinstance(event, Broken):
+                    LOG.info(
+                        "watch broken",
+                        extra={"fields": {"kind": selection.kind.value, "reason": event.reason}},
+                    )
+                    return
+                if event is not None:
+                    await self._apply(selection, event.type, event.obj)
+                count += 1
+                if count % LINES_A_TURN == 0:
+                    await asyncio.sleep(0)
+        core.closed(loop.time())
+
+    async def _apply(self, selection: Selection, type_: EventType, obj: Json) -> None:
+        if type_ is EventType.DELETED:
+            name = self._store.delete(selection.kind, obj)
+            await self._retype(selection, name)
+        else:
+            self._store.upsert(selection.kind, obj)
+        self._schedule()
+
+    async def _retype(self, selection: Selection, name: ObjectName) -> None:
+        """Tell a Service that left the field selector by its type from one that was deleted."""
+        if not selection.reread_deleted:
+            return
+        try:
+            obj = await self._client.get(object_path(selection.kind, name), timeout_s=2.0)
+        except ApiError:
+            return
+        if parse_name(obj) == name:
+            self._store.upsert(selection.kind, obj)
+
+    async def _stay_fresh(self, freshness: Freshness) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await _wait(self._probe_due, freshness.next_probe() - loop.time())
+            if loop.time() < freshness.next_probe():
+                continue
+            silent = [freshness.silent(index) for index in range(len(self._cores))]
+            try:
+                await self._client.get(PROBED, timeout_s=PROBE_TIMEOUT_S)
+            except ApiError as error:
+                if _unanswered(error):
+                    freshness.failed(loop.time())
+                    continue
+            if freshness.read(loop.time()):
+                self._restart(silent)
+
+    def _restart(self, silent: list[bool]) -> None:
+        """After an outage: end waits, and the watches whose connection may have died in it."""
+        now = asyncio.get_running_loop().time()
+        for index, core in enumerate(self._cores):
+            if self._watching[index] and silent[index]:
+                self._attempts[index].reschedule(now)
+            core.restart(now)
+            self._wake[index].set()
+
+    def _heard(self, index: int) -> None:
+        assert self._freshness is not None
+        self._freshness.heard(index, asyncio.get_running_loop().time())
+
+    def _schedule(self) -> None:
+        if not self._flush_due and self._store.changed:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._store.changed:
+            changes = self._store.take_changes()
+            self._on_change(self._store.snapshot(), changes)
+
+
+async def _wait(event: asyncio.Event, delay_s: float) -> None:
+    """Wait so long, or until the event is set; clear it."""
+    try:
+        async with asyncio.timeout(max(0.0, delay_s)):
+            await event.wait()
+    except TimeoutError:
+        pass
+    event.clear()
+
+
+def _unanswered(error: ApiError) -> bool:
+    return error.status == 0 or error.status >= 500
