@@ -80,6 +80,10 @@ class AddressIntent:
     "Values of `speaker.policy.gates.Gate`."
     weight: int = 0
     "Preference among nodes of the same grade; higher is better."
+    may_begin: bool = True
+    "False: keep it when it is this node's, but don't take it: its health is not known yet."
+    last_resort: bool = False
+    "With `fit` False: a holder answers on as long as no other node is fit (health gates only)."
     on_conflict: OnConflict = OnConflict.HOLD
 
 

@@ -45,6 +45,9 @@ class Side:
             lose=self.lost.append,
         )
 
+    def ended(self) -> bool:
+        return bool(self.heard) and isinstance(self.heard[-1], End)
+
     def without_ends(self) -> list[Message]:
         return [m for m in self.heard if not isinstance(m, End)]
 
@@ -92,11 +95,11 @@ async def test_a_restarted_sender_changes_only_what_differs(path: Path) -> None:
     wire = Side("wire")
     listener = Listener(path, wire.process(), ["brain"])
     async with running(listener):
-        for has in ([A, B], [B]):
-            brain = Side("brain", list[Message](has))
+        for has in ((A, B), (B,)):
+            brain = Side("brain", [*has])
             async with running(Dialler(path, brain.process(), "wire")):
-                await until(lambda brain=brain: any(isinstance(m, End) for m in brain.heard))
-                await until(lambda: isinstance(wire.heard[-1], End))
+                await until(brain.ended)
+                await until(wire.ended)
             await until(lambda: not listener.connected("brain"))
     assert wire.without_ends() == [A, B, AddressRemoved(A.address)]
     assert wire.lost == ["brain", "brain"]
