@@ -4,10 +4,15 @@ Both daemons need them: the controller to give addresses, the speakers to tell w
 cover one. Ranges are inclusive at both ends.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Generic, TypeVar
 
 from kube.objects import Address
+
+T = TypeVar("T")
 
 
 class RangeError(ValueError):
@@ -49,6 +54,34 @@ class AddressRange:
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
+
+
+class RangeIndex(Generic[T]):
+    """Finds which of many disjoint ranges holds an address, in O(log n)."""
+
+    def __init__(self, entries: Iterable[tuple[AddressRange, T]]) -> None:
+        self._entries = sorted(entries, key=lambda entry: _order(entry[0]))
+        self._firsts = [_order(range_) for range_, _ in self._entries]
+
+    def find(self, address: Address) -> T | None:
+        """Return what belongs to the range that holds the address, or None."""
+        position = bisect_right(self._firsts, (address.version, int(address)))
+        if not position:
+            return None
+        range_, value = self._entries[position - 1]
+        return value if address in range_ else None
+
+    def overlapping(self, wanted: AddressRange) -> tuple[AddressRange, T] | None:
+        """Return the first entry that shares an address with the range, or None."""
+        position = bisect_right(self._firsts, _order(wanted))
+        for entry in self._entries[max(0, position - 1) : position + 1]:
+            if entry[0].overlaps(wanted):
+                return entry
+        return None
+
+
+def _order(range_: AddressRange) -> tuple[int, int]:
+    return range_.version, int(range_.first)
 
 
 def parse_range(text: str) -> AddressRange:
