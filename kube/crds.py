@@ -30,6 +30,8 @@ class Metadata(Model):
     name: str
     namespace: str = ""
     uid: str = ""
+    creation_timestamp: str | None = None
+    "RFC 3339 in UTC: sorts as text. Null in manifests that were never created."
     labels: dict[str, str] = Field(default_factory=dict)
 
 
