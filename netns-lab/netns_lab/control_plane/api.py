@@ -1,0 +1,341 @@
+"""The verbs on one object: create, update, patch, delete, with the rules of the real server.
+
+Pure: the clock and the random names are arguments, the store is in memory. Whatever is handed in
+belongs to this module afterwards; whatever it returns is never to be changed.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from netns_lab.control_plane import patches
+from netns_lab.control_plane.causes import Cause, invalid_value
+from netns_lab.control_plane.crds import establish
+from netns_lab.control_plane.kinds import default_object, initial_status, object_faults
+from netns_lab.control_plane.metadata import carry, change_faults, metadata_faults
+from netns_lab.control_plane.problems import (
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+    unsupported_media_type,
+)
+from netns_lab.control_plane.resources import Registry, ResourceType
+from netns_lab.control_plane.schema import apply_defaults, faults, prune
+from netns_lab.control_plane.selection import Json
+from netns_lab.control_plane.services import (
+    Allocations,
+    allocate,
+    default_service,
+    keep_allocated,
+    service_faults,
+)
+from netns_lab.control_plane.store import Key, Record, Store, encode
+
+NAMESPACES = "/namespaces"
+APPLY = "application/apply-patch+yaml"
+_PATCHES = ("application/json-patch+json", "application/merge-patch+json")
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the API takes what a pure function can't know."""
+
+    now: Callable[[], str]
+    "The time as `metadata.creationTimestamp` writes it."
+    uid: Callable[[], str]
+    suffix: Callable[[], str]
+    "Five random characters for `generateName`."
+    deadline: Callable[[int], str]
+    "The time that many seconds from now."
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a write's query says."""
+
+    dry_run: bool = False
+    manager: str = ""
+
+
+DEFAULT = Options()
+
+
+class Api:
+    """Objects behind their rules."""
+
+    def __init__(self, store: Store, registry: Registry, source: Source) -> None:
+        self.store = store
+        self.registry = registry
+        self.source = source
+        self._book = Allocations()
+        self._applied: dict[tuple[str, Key, str, str], Json] = {}
+        store.table("/services").listeners.append(
+            lambda change: self._book.follow(change) if change else None
+        )
+
+    def get(self, kind: ResourceType, key: Key) -> Record:
+        """Return the object or raise a 404."""
+        record = self.store.get(kind.storage, key)
+        if record is None:
+            raise not_found(kind, key[1])
+        return record
+
+    def create(
+        self, kind: ResourceType, namespace: str, obj: Json, options: Options = DEFAULT
+    ) -> Record:
+        """Store a new object."""
+        meta = self._own_metadata(kind, namespace, obj)
+        if meta.get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        if not meta.get("name") and meta.get("generateName"):
+            meta["name"] = meta["generateName"] + self.source.suffix()
+        name = meta.get("name") or ""
+        if self.store.get(kind.storage, (namespace, name)) is not None:
+            raise already_exists(kind, name)
+        self._check_namespace(kind, namespace, name)
+        new = _typed(kind, obj)
+        new["metadata"] = carry({}, meta) | {
+            "name": name,
+            **({"namespace": namespace} if kind.namespaced else {}),
+            "uid": self.source.uid(),
+            "creationTimestamp": self.source.now(),
+            **({"generation": 1} if kind.counts_generations else {}),
+        }
+        if "status" in kind.subresources:
+            initial_status(kind.kind, new)
+        self._complete(kind, new, None)
+        if options.dry_run:
+            return _unstored(new)
+        return self.store.put(kind.storage, new)
+
+    def update(
+        self,
+        kind: ResourceType,
+        key: Key,
+        obj: Json,
+        subresource: str = "",
+        options: Options = DEFAULT,
+    ) -> Record:
+        """Replace the object, or only its status."""
+        old = self.get(kind, key)
+        meta = self._own_metadata(kind, key[0], obj)
+        self._check_versions(kind, key[1], old, meta)
+        causes = list(change_faults(old.obj["metadata"], meta))
+        if causes:
+            raise invalid(kind, key[1], causes)
+        if subresource == "status":
+            new = self._with_status(kind, old.obj, obj)
+        else:
+            new = _typed(kind, obj)
+            new["metadata"] = carry(old.obj["metadata"], meta)
+            if "status" in kind.subresources:
+                new.pop("status", None)
+                if "status" in old.obj:
+                    new["status"] = old.obj["status"]
+        self._complete(kind, new, old.obj, status_only=subresource == "status")
+        return self._commit(kind, old, new, options)
+
+    def patch(
+        self,
+        kind: ResourceType,
+        key: Key,
+        media_type: str,
+        patch: Any,
+        subresource: str = "",
+        options: Options = DEFAULT,
+    ) -> tuple[Record, bool]:
+        """Apply a patch; return the object and whether an apply created it."""
+        old = self.store.get(kind.storage, key)
+        if media_type == APPLY and old is None and not subresource:
+            self._remember(kind, key, subresource, patch, options)
+            patch.setdefault("metadata", {})["name"] = key[1]
+            return self.create(kind, key[0], patch, options), True
+        if old is None:
+            raise not_found(kind, key[1])
+        target = json.loads(old.encoded)
+        if media_type == APPLY:
+            last = self._remember(kind, key, subresource, patch, options)
+            new = patches.apply(target, last, patch, kind.kind, custom=kind.custom)
+        elif media_type == "application/merge-patch+json":
+            new = patches.merge(target, patch)
+        elif media_type == "application/json-patch+json":
+            new = patches.json_patch(target, patch)
+        elif media_type == _STRATEGIC and not kind.custom:
+            new = patches.strategic(target, patch, kind.kind)
+        else:
+            allowed = (*_PATCHES, *(() if kind.custom else (_STRATEGIC,)), APPLY)
+            raise unsupported_media_type(media_type, allowed)
+        if not isinstance(new, dict):
+            raise bad_request("the patch did not leave an object")
+        new["apiVersion"] = kind.api_version
+        return self.update(kind, key, new, subresource, options), False
+
+    def delete(self, kind: ResourceType, key: Key, options: Json | None = None) -> Record:
+        """Delete the object, or mark it when a finalizer or a kubelet has to finish first."""
+        old = self.get(kind, key)
+        options = options or {}
+        self._check_preconditions(kind, old, options.get("preconditions") or {})
+        if options.get("dryRun"):
+            return old
+        grace = _grace_s(kind, old.obj, options)
+        meta = old.obj["metadata"]
+        if not grace and not meta.get("finalizers"):
+            return self.store.remove(kind.storage, key)
+        if meta.get("deletionTimestamp"):
+            return old
+        marked = dict(meta)
+        marked["deletionTimestamp"] = self.source.deadline(grace)
+        marked["deletionGracePeriodSeconds"] = grace
+        return self.store.put(kind.storage, old.obj | {"metadata": marked})
+
+    def _own_metadata(self, kind: ResourceType, namespace: str, obj: Json) -> Json:
+        meta = obj.get("metadata")
+        if not isinstance(meta, dict):
+            meta = obj["metadata"] = {}
+        given = obj.get("kind"), obj.get("apiVersion")
+        if given[0] not in (None, "", kind.kind) or given[1] not in (None, "", kind.api_version):
+            raise bad_request(
+                f"{kind.kind} in version {kind.version!r} cannot be handled as a {given[0]}"
+                f" of {given[1]}"
+            )
+        if kind.namespaced and meta.get("namespace") not in (None, "", namespace):
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the"
+                " request"
+            )
+        return meta
+
+    def _check_namespace(self, kind: ResourceType, namespace: str, name: str) -> None:
+        if not kind.namespaced:
+            return
+        record = self.store.get(NAMESPACES, ("", namespace))
+        if record is None:
+            raise not_found(self.registry.of_storage(NAMESPACES), namespace)
+        if record.obj["metadata"].get("deletionTimestamp"):
+            why = (
+                f"unable to create new content in namespace {namespace} because it is being"
+                " terminated"
+            )
+            raise forbidden(kind, name, why)
+
+    def _check_versions(self, kind: ResourceType, name: str, old: Record, meta: Json) -> None:
+        given = meta.get("resourceVersion")
+        if not given and not kind.unconditional_update:
+            cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid(kind, name, [cause])
+        if given and given != str(old.revision):
+            raise conflict(kind, name)
+        uid = old.obj["metadata"]["uid"]
+        if meta.get("uid") not in (None, "", uid):
+            raise conflict(kind, name, _mismatch("UID", meta["uid"], uid))
+
+    def _check_preconditions(self, kind: ResourceType, old: Record, wanted: Json) -> None:
+        meta = old.obj["metadata"]
+        for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+            if wanted.get(field) not in (None, "", meta[field]):
+                detail = _mismatch(label, wanted[field], meta[field])
+                raise conflict(kind, meta["name"], detail)
+
+    def _with_status(self, kind: ResourceType, old: Json, obj: Json) -> Json:
+        # Custom resources keep their metadata on a status write, built-in kinds take the new one.
+        new = dict(old)
+        if not kind.custom:
+            new["metadata"] = carry(old["metadata"], obj["metadata"])
+        else:
+            new["metadata"] = carry(old["metadata"], old["metadata"])
+        new.pop("status", None)
+        if obj.get("status") is not None:
+            new["status"] = obj["status"]
+        return new
+
+    def _complete(
+        self, kind: ResourceType, new: Json, old: Json | None, *, status_only: bool = False
+    ) -> None:
+        causes: list[Cause] = list(metadata_faults(kind, new["metadata"]))
+        if kind.schema is not None:
+            if not status_only:
+                prune(kind.schema, new)
+                apply_defaults(kind.schema, new)
+            elif "status" in new:
+                status = (kind.schema.get("properties") or {}).get("status") or {}
+                prune(status, new["status"], root=False)
+                apply_defaults(status, new["status"])
+            causes += faults(kind.schema, new)
+        elif kind.kind == "Service":
+            default_service(new)
+            if old is not None and not status_only:
+                keep_allocated(new, old)
+            causes += service_faults(new, old, self._book)
+        else:
+            default_object(kind.kind, new)
+            causes += object_faults(kind.kind, new, old)
+        if causes:
+            raise invalid(kind, new["metadata"].get("name") or "", causes)
+        if kind.kind == "Service" and not status_only:
+            allocate(new, self._book)
+        if kind.kind == "CustomResourceDefinition":
+            establish(new, self.source.now())
+
+    def _commit(self, kind: ResourceType, old: Record, new: Json, options: Options) -> Record:
+        meta = new["metadata"]
+        if kind.counts_generations and _body(new) != _body(old.obj):
+            meta["generation"] = old.obj["metadata"].get("generation", 0) + 1
+        meta["resourceVersion"] = str(old.revision)
+        if new == old.obj:
+            return old
+        if options.dry_run:
+            return _unstored(new)
+        key = old.key
+        held = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds")
+        if meta.get("deletionTimestamp") and not held:
+            return self.store.remove(kind.storage, key)
+        return self.store.put(kind.storage, new)
+
+    def _remember(
+        self, kind: ResourceType, key: Key, subresource: str, patch: Json, options: Options
+    ) -> Json:
+        place = (kind.storage, key, options.manager, subresource)
+        last = self._applied.get(place, {})
+        if not options.dry_run:
+            self._applied[place] = json.loads(encode(patch))
+        return last
+
+
+def _typed(kind: ResourceType, obj: Json) -> Json:
+    # Type first: lists of built-in kinds strip it from each item as a prefix.
+    body = {k: v for k, v in obj.items() if k not in ("apiVersion", "kind")}
+    version = kind.storage_version or kind.version
+    return {
+        "apiVersion": f"{kind.group}/{version}" if kind.group else version,
+        "kind": kind.kind,
+        **body,
+    }
+
+
+def _body(obj: Json) -> Json:
+    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+
+
+def _unstored(obj: Json) -> Record:
+    return Record(obj, encode(obj), 0)
+
+
+def _grace_s(kind: ResourceType, obj: Json, options: Json) -> int:
+    # Only Pods are ended by somebody else: the kubelet, once one has the Pod.
+    if kind.kind != "Pod" or not obj["spec"].get("nodeName"):
+        return 0
+    if (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    asked = options.get("gracePeriodSeconds")
+    return int(obj["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked)
+
+
+def _mismatch(label: str, wanted: str, found: str) -> str:
+    return (
+        f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
+    )

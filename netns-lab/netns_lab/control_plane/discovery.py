@@ -1,0 +1,98 @@
+"""The documents by which clients find out what is served: enough for kubectl and the libraries."""
+
+import json
+
+from netns_lab.control_plane.problems import UnknownPathError
+from netns_lab.control_plane.resources import Registry, ResourceType
+from netns_lab.control_plane.selection import Json
+
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "gitVersion": "v1.36.0+herald-lab",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "",
+}
+_JSON = "application/json"
+_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+
+
+def discovery_document(path: str, accept: str, registry: Registry) -> tuple[bytes, str] | None:
+    """Return the document at this path and its media type, or None when it is no such path."""
+    if path in ("/healthz", "/livez", "/readyz"):
+        return b"ok", "text/plain; charset=utf-8"
+    if path == "/version":
+        return json.dumps(VERSION).encode(), _JSON
+    parts = path.strip("/").split("/")
+    if parts[0] == "openapi":
+        # No schemas are published: clients then skip their own validation or say so.
+        raise UnknownPathError
+    document: Json
+    if parts == ["api"]:
+        document = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+    elif parts == ["apis"]:
+        groups = [_group(name, registry) for name in _group_names(registry)]
+        document = {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+    elif parts[0] == "apis" and len(parts) == 2 and parts[1] in _group_names(registry):
+        document = {"kind": "APIGroup", "apiVersion": "v1"} | _group(parts[1], registry)
+    elif parts == ["api", "v1"]:
+        document = _resources("", "v1", registry)
+    elif parts[0] == "apis" and len(parts) == 3:
+        document = _resources(parts[1], parts[2], registry)
+    else:
+        return None
+    return json.dumps(document).encode(), _JSON
+
+
+def _group_names(registry: Registry) -> list[str]:
+    return sorted({each.group for each in registry if each.group})
+
+
+def _group(name: str, registry: Registry) -> Json:
+    served = sorted({each.version for each in registry if each.group == name}, reverse=True)
+    preferred = next(
+        (t.storage_version for t in registry if t.group == name and t.storage_version), served[0]
+    )
+    versions = [{"groupVersion": f"{name}/{each}", "version": each} for each in served]
+    return {
+        "name": name,
+        "versions": versions,
+        "preferredVersion": {"groupVersion": f"{name}/{preferred}", "version": preferred},
+    }
+
+
+def _resources(group: str, version: str, registry: Registry) -> Json:
+    kinds = [each for each in registry if (each.group, each.version) == (group, version)]
+    if not kinds:
+        raise UnknownPathError
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": kinds[0].api_version,
+        "resources": [entry for each in kinds for entry in _entries(each)],
+    }
+
+
+def _entries(kind: ResourceType) -> list[Json]:
+    entry = {
+        "name": kind.plural,
+        "singularName": kind.kind.lower(),
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": _VERBS,
+        "shortNames": list(kind.short_names),
+    }
+    return [entry] + [
+        {
+            "name": f"{kind.plural}/{each}",
+            "singularName": "",
+            "namespaced": kind.namespaced,
+            "kind": "Scale" if each == "scale" else kind.kind,
+            "verbs": ["get", "patch", "update"],
+        }
+        for each in kind.subresources
+    ]
