@@ -175,7 +175,7 @@ def _check_aggregation(
                 name,
                 f"spec.{field}",
                 f"invalid aggregation length {length}: prefix {shortest} in this pool is more "
-                f"specific than the aggregation length for addresses {range_} of pool "
+                f"specific than the aggregation length for addresses {range_.spelled()} of pool "
                 f'"{pool.name}"',
                 Reason.AGGREGATION,
             )

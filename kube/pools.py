@@ -81,7 +81,7 @@ def _place(name: ObjectName, pool: Pool, taken: _Taken, findings: Findings) -> b
     findings.refuse(
         name,
         "spec.addresses",
-        f"{range_} overlaps with already defined CIDR or range of {where}: "
+        f"{range_.spelled()} overlaps with already defined CIDR or range of {where}: "
         "an address may be in one pool only",
         Reason.OVERLAP,
     )

@@ -55,6 +55,13 @@ class AddressRange:
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
 
+    def spelled(self) -> str:
+        """Return it as a CIDR where it is one, else as `start-end`."""
+        size = int(self.last) - int(self.first) + 1
+        if size & (size - 1) or int(self.first) % size:
+            return str(self)
+        return f"{self.first}/{self.first.max_prefixlen - size.bit_length() + 1}"
+
 
 class RangeIndex(Generic[T]):
     """Finds which of many disjoint ranges holds an address, in O(log n)."""
