@@ -44,6 +44,8 @@ class Process:
     "Everything the named peer must know, read at each connect."
     hear: Callable[[str, Message], None]
     "Called with the peer's name for each message that comes into force, `End` included."
+    unknown: Callable[[str], tuple[str, ...]] = lambda _peer: ()
+    "Types of messages that cannot be spoken about to the named peer yet."
     lose: Callable[[str], None] = lambda _peer: None
     "Called when the connection to the named peer is over."
     mirrors: dict[str, Mirror] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class Link:
     def greet(self, peer: str) -> None:
         """Send everything the peer must know."""
         epoch = secrets.token_hex(4)
-        self._outbox.append(Begin(epoch, self._process.name))
+        self._outbox.append(Begin(epoch, self._process.name, self._process.unknown(peer)))
         self._outbox.extend(self._process.whole(peer))
         self._outbox.append(End(epoch))
         self._wake.set()
@@ -248,6 +250,11 @@ class Dialler:
         """Queue a message; dropped when not connected, for a connect sends everything."""
         if self._link is not None:
             self._link.send(message)
+
+    def sync(self) -> None:
+        """Say everything again on the present connection, if there is one."""
+        if self._link is not None:
+            self._link.greet(self._peer)
 
     async def run(self) -> None:
         """Dial until cancelled."""

@@ -30,6 +30,8 @@ class Begin:
     epoch: str
     sender: str = ""
     "The process that speaks: `brain`, `wire` or `bgp`. The one that dialled speaks first."
+    unknown: tuple[str, ...] = ()
+    "Types of messages the sender cannot speak about yet: what is held of them stays."
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,15 @@ class PeerRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteVariant:
+    """The attributes of a prefix towards some of its peers, where they differ from the others'."""
+
+    peers: tuple[str, ...]
+    communities: tuple[str, ...] = ()
+    local_pref: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """A prefix to announce; keyed by `prefix`. De-preferring keeps the route up."""
 
@@ -281,6 +292,10 @@ class RouteIntent:
     local_pref: int = 0
     "0: none given."
     de_preferred: bool = False
+    may_begin: bool = True
+    "False: keep it when it is announced already, but don't begin: health is not known yet."
+    variants: tuple[RouteVariant, ...] = ()
+    "Peers that get the prefix with other attributes; no peer is named twice."
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 A sender's lines between `Begin` and `End` are collected aside: until `End` the receiver goes on
 with what it had. Then the difference comes into force at once, as a list of messages: the new and
 changed ones, and for each key that is gone the message that removes it. A connection that ends
-before `End` leaves everything as it was.
+before `End` leaves everything as it was, and so does a sender that cannot speak about something
+yet, because its own source is missing: `Begin.unknown` names it.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -112,7 +113,8 @@ class Mirror:
     def receive(self, message: Message) -> "tuple[Message, ...] | SyncFault":
         """Return what comes into force by this message, in order."""
         if isinstance(message, Begin):
-            self._epoch, self._aside, self._changed = message.epoch, {}, {}
+            self._epoch, self._changed = message.epoch, {}
+            self._aside = {k: m for k, m in self.held.items() if k[0].__name__ in message.unknown}
             return ()
         if isinstance(message, End):
             return self._end(message)
