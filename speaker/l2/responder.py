@@ -5,7 +5,6 @@ a request costs a few slices. Neighbour solicitations are parsed whole, since th
 hop limit must be checked (RFC 4861 7.1.1).
 """
 
-from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from speaker.l2.arp import ARP_BYTES, reply_frame, reply_middle
@@ -30,9 +29,8 @@ class Responder:
             return address.packed in self._middles
         return address in self._targets
 
-    def __iter__(self) -> Iterator[Address]:
-        yield from map(IPv4Address, self._middles)
-        yield from self._targets
+    def __len__(self) -> int:
+        return len(self._middles) + len(self._targets)
 
     def answer(self, address: Address) -> None:
         """Answer for `address` from now on."""

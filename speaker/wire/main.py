@@ -1,0 +1,152 @@
+"""`herald-speaker wire`: flags, the shape of the process, and how it ends.
+
+On SIGTERM everything is handed over: the segment's addresses to the neighbours, BFD kept up until
+bgp has withdrawn its routes. Then it exits 0.
+"""
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speaker.l2.segment import FAST, STANDARD, AlonePolicy
+from speaker.seam.pod import (
+    add_flag,
+    add_log_level,
+    health_pages,
+    log_as_json,
+    serve_pages,
+    stopping,
+)
+from speaker.wire.driver import Wire
+from speaker.wire.nics.driver import WireConfig
+
+LOG = logging.getLogger(__name__)
+
+PROFILES = {"standard": STANDARD, "fast": FAST}
+POLL_S = 0.02
+FAREWELL_S = 0.1
+"""Long enough for the last release to be sent thrice and AdminDown once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The command line, parsed."""
+
+    config: WireConfig
+    log_level: str
+    health_port: int
+    grace_s: float
+    bgp_wait_s: float
+    realtime: bool
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the process until SIGTERM."""
+    flags = parse_flags(arguments)
+    log_as_json(flags.log_level)
+    if flags.realtime:
+        _ask_for_realtime()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 1000)  # a full collection would cost a timer its time
+    asyncio.run(serve(flags))
+
+
+def parse_flags(arguments: Sequence[str]) -> Flags:
+    """Read the command line and the environment; exits with 2 on wrong use."""
+    parser = argparse.ArgumentParser(
+        prog="herald-speaker wire",
+        description="Answers ARP and NDP, talks to the neighbours, keeps BFD sessions.",
+        epilog="example: herald-speaker wire --node-name node1 --socket-dir /run/herald",
+    )
+    add_flag(parser, "--node-name", required=True, help="name of this Node")
+    add_flag(parser, "--socket-dir", required=True, type=Path, help="folder shared with the brain")
+    add_log_level(parser)
+    add_flag(parser, "--health-port", type=int, default=17474, help="on loopback; 0 for none")
+    add_flag(parser, "--grace-s", type=float, default=10.0, help="time to hand over on SIGTERM")
+    add_flag(parser, "--bgp-wait-s", type=float, default=2.0, help="as given to bgp")
+    add_flag(parser, "--profile", default="standard", help="standard or fast: the same everywhere")
+    add_flag(
+        parser,
+        "--segment-expects-policy",
+        default="keep",
+        help="keep or yield the addresses when none of the expected nodes is heard",
+    )
+    add_flag(
+        parser, "--realtime", default="false", nargs="?", const="true", help="ask for SCHED_RR"
+    )
+    parsed = parser.parse_args(arguments)
+    if parsed.profile not in PROFILES:
+        parser.error(f"--profile: {parsed.profile!r} is not standard or fast")
+    if parsed.segment_expects_policy not in [policy.value for policy in AlonePolicy]:
+        parser.error(f"--segment-expects-policy: {parsed.segment_expects_policy!r}: keep or yield")
+    config = WireConfig(
+        node=parsed.node_name,
+        socket_dir=parsed.socket_dir,
+        timing=PROFILES[parsed.profile],
+        alone=AlonePolicy(parsed.segment_expects_policy),
+        epoch_ms=time.time_ns() // 1_000_000 - int(time.monotonic() * 1000),
+    )
+    return Flags(
+        config=config,
+        log_level=parsed.log_level,
+        health_port=parsed.health_port,
+        grace_s=parsed.grace_s,
+        bgp_wait_s=parsed.bgp_wait_s,
+        realtime=parsed.realtime == "true",
+    )
+
+
+async def serve(flags: Flags) -> None:
+    """Serve until SIGTERM, then hand over."""
+    stop = stopping()
+    wire = Wire(flags.config)
+    pages = health_pages(lambda: wire.ready, wire.counters)
+    async with asyncio.TaskGroup() as tasks:
+        serving = [
+            tasks.create_task(wire.run()),
+            tasks.create_task(serve_pages(flags.health_port, pages)),
+        ]
+        LOG.info("started", extra={"fields": {"node": flags.config.node}})
+        await stop.wait()
+        await leave(wire, flags)
+        for task in serving:
+            task.cancel()
+
+
+async def leave(wire: Wire, flags: Flags) -> None:
+    """Hand over within the grace period; its last second is for the end itself."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + max(flags.grace_s - 1, 0.0)
+    LOG.info("handing-over", extra={"fields": {"grace_s": flags.grace_s}})
+    wire.nics.drain(until)
+    if wire.bfd.table.intents:
+        try:
+            async with asyncio.timeout(flags.bgp_wait_s + 1):
+                await wire.withdrawn.wait()
+        except TimeoutError:
+            LOG.warning(
+                "bgp-did-not-withdraw", extra={"fields": {"waited_s": flags.bgp_wait_s + 1}}
+            )
+        wire.bfd.leave()
+    await _drained(wire, until + 0.5)
+    await asyncio.sleep(FAREWELL_S)
+    LOG.info("stopped", extra={"fields": {"handed_over": wire.nics.drained}})
+
+
+async def _drained(wire: Wire, until: float) -> None:
+    loop = asyncio.get_running_loop()
+    while not wire.nics.drained and loop.time() < until:  # noqa: ASYNC110 a core tells no one
+        await asyncio.sleep(POLL_S)
+
+
+def _ask_for_realtime() -> None:
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        LOG.warning("realtime-not-permitted", extra={"fields": {"needs": "SYS_NICE"}})
