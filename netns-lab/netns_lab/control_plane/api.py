@@ -184,14 +184,16 @@ class Api:
             return old
         grace = _grace_s(kind, old.obj, options)
         meta = old.obj["metadata"]
-        if not grace and not meta.get("finalizers"):
+        # A namespace waits for its controller to empty it.
+        if not grace and not meta.get("finalizers") and kind.storage != NAMESPACES:
             return self.store.remove(kind.storage, key)
         if meta.get("deletionTimestamp"):
             return old
         marked = dict(meta)
         marked["deletionTimestamp"] = self.source.deadline(grace)
         marked["deletionGracePeriodSeconds"] = grace
-        return self.store.put(kind.storage, old.obj | {"metadata": marked})
+        phase = {"status": {"phase": "Terminating"}} if kind.storage == NAMESPACES else {}
+        return self.store.put(kind.storage, old.obj | {"metadata": marked} | phase)
 
     def _own_metadata(self, kind: ResourceType, namespace: str, obj: Json) -> Json:
         meta = obj.get("metadata")

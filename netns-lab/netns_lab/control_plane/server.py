@@ -15,6 +15,7 @@ from aiohttp import web
 
 from netns_lab.control_plane.api import Api, Source
 from netns_lab.control_plane.bootstrap import populate
+from netns_lab.control_plane.controllers import Controllers
 from netns_lab.control_plane.crds import STORAGE as CRDS
 from netns_lab.control_plane.crds import follow
 from netns_lab.control_plane.listing import Watch
@@ -55,6 +56,7 @@ class EmbeddedServer:
         self._watches: set[Watch] = set()
         self._runner: web.ServerRunner | None = None
         self._bookmarks: asyncio.TimerHandle | None = None
+        self.controllers = Controllers(self.api, self._schedule_controllers)
         self.store.table(CRDS).listeners.append(
             lambda change: follow(change, self.api.registry, self.store) if change else None
         )
@@ -84,6 +86,9 @@ class EmbeddedServer:
         """Send a bookmark to every watcher that asked for them."""
         for watch in tuple(self._watches):
             watch.bookmark()
+
+    def _schedule_controllers(self) -> None:
+        asyncio.get_running_loop().call_soon(self.controllers.run)
 
     def _schedule_bookmarks(self) -> None:
         loop = asyncio.get_running_loop()
