@@ -1,0 +1,1 @@
+"""Taking part in an election: the I/O around `kube.lease`."""
