@@ -251,15 +251,43 @@ def test_terms_that_allow_two_leaders_are_refused(lease: float, renew: float, re
         Terms(lease, renew, retry)
 
 
-DELAYS = st.sampled_from([0.0, 0.001, 0.5, 3.0, 4.9, 6.0, 12.0, 30.0])
-FATES = st.builds(Fate, DELAYS, DELAYS, st.booleans(), st.booleans())
+@dataclass(frozen=True)
+class Outage:
+    """A time in which the requests of one candidate fare badly."""
+
+    candidate: int
+    start_s: float
+    length_s: float
+    fate: Fate
 
 
-@given(st.lists(FATES, min_size=1, max_size=60), st.integers(2, 4))
-@settings(max_examples=40, deadline=None)
-def test_two_never_lead_whatever_the_network_does(fates: list[Fate], candidates: int) -> None:
-    given_fates = iter(fates)
-    sim = Sim([f"c{i}" for i in range(candidates)], lambda *_: next(given_fates, Fate()))
-    sim.run(400.0)
+OUTAGES = st.builds(
+    Outage,
+    st.integers(0, 2),
+    st.floats(0, 60),
+    st.floats(1, 60),
+    st.sampled_from(
+        [
+            Fate(lost=True),
+            Fate(refused=True),
+            Fate(there_s=1e6),
+            Fate(there_s=6.0),
+            Fate(back_s=4.9),
+            Fate(there_s=12.0, back_s=12.0),
+        ]
+    ),
+)
+
+
+@given(st.lists(OUTAGES, min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_two_never_lead_whatever_the_network_does(outages: list[Outage]) -> None:
+    def fate(name: str, now: float) -> Fate:
+        mine = (o for o in outages if name == f"c{o.candidate}")
+        hit = (o.fate for o in mine if o.start_s <= now < o.start_s + o.length_s)
+        return next(hit, Fate())
+
+    sim = Sim(["c0", "c1", "c2"], fate)
+    sim.run(250.0)
     # The network is well again at the end: somebody leads.
     assert len(sim.leaders()) == 1
