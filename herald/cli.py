@@ -1,0 +1,62 @@
+"""The operator's command: a group whose subcommands are loaded when they are used.
+
+`herald --help` must not wait for aiohttp or scapy, so a subcommand is named here with the module
+that holds it, and a line of help. A command is listed when it works, not before.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "lab": ("herald.lab:lab", "A cluster's network in namespaces, to try and to test."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module only to run it or to show its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all subcommands."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the subcommand, loading it now."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without loading any."""
+        rows = [(name, COMMANDS[name][1]) for name in sorted(COMMANDS)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: herald lab up && herald lab apply -f manifests/samples/first-pool.yaml",
+)
+@click.version_option(package_name="herald", prog_name="herald")
+def cli() -> None:
+    """Herald: addresses for Services on bare metal, and the reasons behind them.
+
+    Exit status: 0 all is fine, 1 something is not, 2 wrong use.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; used by `herald` and `kubectl herald`."""
+    options: dict[str, Any] = {"prog_name": "herald", "auto_envvar_prefix": "HERALD"}
+    try:
+        cli.main(args=arguments, **options)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(1)

@@ -1,0 +1,181 @@
+"""`herald lab`: a cluster's network in namespaces of this machine.
+
+Thin: what the commands do is in `netns_lab.lab`, loaded when one of them runs.
+"""
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from herald.output import Failure, output_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from netns_lab.lab import Lab
+
+NAME = click.option(
+    "--name", default="default", show_default=True, help="Which lab: several may be up at once."
+)
+
+
+@click.group(epilog="Example: herald lab up --nodes 3")
+def lab() -> None:
+    """Run a cluster's network in namespaces of this machine, to try and to test.
+
+    Nodes with Herald's daemons, their Pods, a client on their LAN, a client behind an FRR router,
+    and a control plane. Nothing of it touches this machine's own network.
+    """
+
+
+@lab.command(epilog="Example: herald lab up --nodes 3")
+@NAME
+@click.option("--nodes", default=3, show_default=True, help="How many nodes.")
+@click.option("--log-level", default="info", show_default=True, help="Of Herald's daemons.")
+def up(name: str, nodes: int, log_level: str) -> None:
+    """Build a lab and start everything in it."""
+    from netns_lab.lab import Lab
+    from netns_lab.orders import LabError
+    from netns_lab.plan import PlanError
+
+    began = time.monotonic()
+    try:
+        there = Lab.up(name, nodes, log_level=log_level, say=_step)
+    except (LabError, PlanError) as error:
+        raise Failure(str(error)) from error
+    seconds = time.monotonic() - began
+    down = [
+        p for p in there.status()["processes"] if p["state"] != "running" or p["ready"] is False
+    ]
+    click.echo(f"lab {name!r} with {nodes} nodes is up after {seconds:.1f} s")
+    for process in down:
+        click.echo(f"  {process['process']}: {process['state']}: {process['last_line']}", err=True)
+    click.echo("next: herald lab apply -f manifests/samples/first-pool.yaml")
+    sys.exit(1 if down else 0)
+
+
+@lab.command(epilog="Example: herald lab down --all")
+@NAME
+@click.option("--all", "every", is_flag=True, help="Take down every lab of this machine.")
+def down(name: str, every: bool) -> None:
+    """Take a lab down, running or crashed; nothing of it is left."""
+    from netns_lab.lab import existing_labs, take_down
+
+    names = existing_labs() if every else [name]
+    for each in names:
+        click.echo(f"lab {each!r} is down" if take_down(each) else f"there was no lab {each!r}")
+    if not names:
+        click.echo("there was no lab")
+
+
+@lab.command(epilog="Example: herald lab status -o json")
+@NAME
+@output_option
+def status(name: str, output: str) -> None:
+    """Show nodes, processes and Pods of a lab; exit 1 when a process is not as it should be."""
+    answer = _lab(name).status()
+    if output == "json":
+        print_json(answer)
+    else:
+        _print_status(answer)
+    bad = [p for p in answer["processes"] if p["state"] != "running" or p["ready"] is False]
+    sys.exit(1 if bad else 0)
+
+
+@lab.command(epilog="Example: herald lab apply -f manifests/samples/first-pool.yaml")
+@NAME
+@click.option(
+    "-f", "--file", "path", required=True, help="YAML file or folder; - is standard input."
+)
+@click.option("--delete", "remove", is_flag=True, help="Delete the objects instead.")
+def apply(name: str, path: str, remove: bool) -> None:
+    """Create or change the objects of a file, as kubectl apply does."""
+    from netns_lab.manifests import ManifestError, read_file, read_manifests
+    from netns_lab.orders import LabError
+
+    there = _lab(name)
+    try:
+        found = read_manifests(sys.stdin.read(), "-") if path == "-" else read_file(path)
+        for sentence in there.delete(found) if remove else there.apply(found):
+            click.echo(sentence)
+    except (LabError, ManifestError) as error:
+        raise Failure(str(error)) from error
+
+
+@lab.command(
+    "exec",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: herald lab exec client -- curl -s http://192.168.4.10:8090",
+)
+@NAME
+@click.argument("host")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(name: str, host: str, command: tuple[str, ...]) -> None:
+    """Run a command on a host of the lab: node1, client, remote, router, watcher, control.
+
+    `vtysh` on the router talks to the lab's FRR.
+    """
+    from netns_lab.frr import Router
+    from netns_lab.plan import PlanError
+
+    there = _lab(name)
+    argv = list(command)
+    if host == "router" and argv[0] == "vtysh":
+        argv[:1] = Router(there.state.frr).shell
+    try:
+        sys.exit(subprocess.run(there.command(host, argv), check=False).returncode)
+    except PlanError as error:
+        raise Failure(str(error)) from error
+
+
+@lab.command(epilog="Example: herald lab logs brain@node1")
+@NAME
+@click.argument("process", required=False)
+def logs(name: str, process: str | None) -> None:
+    """Show the log of a process, or the names of all logs."""
+    from netns_lab.orders import LabError
+
+    there = _lab(name)
+    if process is None:
+        for file in sorted(there.state.logs.glob("*.log")):
+            click.echo(file.stem)
+        return
+    try:
+        click.echo(there.log(process), nl=False)
+    except LabError as error:
+        raise Failure(str(error)) from error
+
+
+def _lab(name: str) -> "Lab":
+    from netns_lab.lab import Lab
+    from netns_lab.orders import LabError
+
+    try:
+        return Lab.of(name)
+    except LabError as error:
+        raise Failure(str(error)) from error
+
+
+def _step(text: str) -> None:
+    click.echo(f"  {text}")
+
+
+def _print_status(answer: dict[str, Any]) -> None:
+    nodes = [(n["node"], n["lan"], "dead" if n["dead"] else "alive") for n in answer["nodes"]]
+    print_table(f"lab {answer['lab']}: nodes", ("node", "LAN address", "power"), nodes)
+    processes = [
+        (p["process"], p["state"], _yes(p["ready"]), p["pid"], p["starts"], p["last_line"][:80])
+        for p in answer["processes"]
+    ]
+    columns = ("process", "state", "ready", "pid", "starts", "last words")
+    print_table("processes", columns, processes)
+    pods = [
+        (p["pod"], p["name"], p["node"], p["addresses"][0], _yes(p["ready"]))
+        for p in answer["pods"]
+    ]
+    print_table("Pods", ("Pod", "answers as", "node", "address", "ready"), pods)
+
+
+def _yes(value: bool | None) -> str:
+    return {None: "", True: "yes", False: "no"}[value]

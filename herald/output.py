@@ -1,0 +1,68 @@
+"""How every command speaks: a table or `-o json` on standard output, errors as one sentence.
+
+Colour only on a terminal; rich sees to that.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
+
+FINE, NOT_FINE, WRONG_USE = 0, 1, 2
+
+
+class Failure(click.ClickException):
+    """Something is not fine: one sentence for the user, exit 1."""
+
+    exit_code = NOT_FINE
+
+
+def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `-o table|json`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="Form of the answer.",
+    )(command)
+
+
+def failures(
+    *kinds: type[Exception],
+) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
+    """Turn these exceptions into a sentence and exit 1."""
+
+    def decorate(command: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+        @functools.wraps(command)
+        def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
+            try:
+                return command(*args, **kwargs)
+            except kinds as error:
+                raise Failure(str(error)) from error
+
+        return run
+
+    return decorate
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document."""
+    json.dump(value, sys.stdout, indent=2)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table."""
+    table = Table(*columns, title=title or None, title_justify="left")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console(soft_wrap=False).print(table)

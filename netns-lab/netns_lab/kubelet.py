@@ -1,0 +1,95 @@
+"""The kubelet's part for Herald's own Pods: asks each daemon whether it is ready and says so.
+
+Each process of a speaker stands for a container; the Pod is Ready when all its containers are.
+"""
+
+import asyncio
+import logging
+
+from kube.client import ApiError, Client
+from netns_lab.asking import http_get
+from netns_lab.commands import CONTROL_ADDRESS, READY_PORTS, SPEAKER, process_name
+from netns_lab.plan import LabPlan
+from netns_lab.processes import Process, ProcessState
+from netns_lab.progress import Progress
+from netns_lab.seed import CONTROLLER_POD, HERALD_NAMESPACE, pod_status
+
+STARTING_INTERVAL_S, STEADY_INTERVAL_S = 0.1, 1.0
+READY_LIMIT_S = 20.0
+"After this `lab up` returns, and says which daemons are not ready."
+
+LOG = logging.getLogger("netns_lab.kubelet")
+
+
+class Kubelet:
+    """Readiness of all daemons of a lab."""
+
+    def __init__(
+        self, plan: LabPlan, client: Client, processes: dict[str, Process], progress: Progress
+    ) -> None:
+        self._plan = plan
+        self._client = client
+        self._processes = processes
+        self._progress = progress
+        self._reported: dict[str, bool] = {}
+        self.ready: dict[str, bool] = {}
+        "By name of process."
+
+    async def run(self) -> None:
+        """Ask and report for ever."""
+        while True:
+            await self._ask_all()
+            for pod, address, members in self._pods():
+                await self._report(pod, address, ready=all(self.ready.get(m) for m in members))
+            steady = self._progress.finished
+            await asyncio.sleep(STEADY_INTERVAL_S if steady else STARTING_INTERVAL_S)
+
+    async def all_ready(self) -> None:
+        """Return when every daemon is ready, or the time for that is over."""
+        loop = asyncio.get_running_loop()
+        limit, said = loop.time() + READY_LIMIT_S, 0
+        while loop.time() < limit:
+            count = sum(self.ready.get(name, False) for name in self._names())
+            if count > said:
+                self._progress.say(f"{count} of {len(self._names())} daemons ready")
+                said = count
+            if count == len(self._names()):
+                return
+            await asyncio.sleep(STARTING_INTERVAL_S)
+        late = [name for name in self._names() if not self.ready.get(name)]
+        self._progress.say(f"not ready after {READY_LIMIT_S:g} s: {', '.join(late)}")
+
+    def _names(self) -> list[str]:
+        return [member for _, _, members in self._pods() for member in members]
+
+    def _pods(self) -> list[tuple[str, str, list[str]]]:
+        """Return (Pod, its address, its processes)."""
+        pods = [(CONTROLLER_POD, CONTROL_ADDRESS, ["controller"])]
+        for node in self._plan.nodes:
+            members = [process_name(process, node.name) for process in SPEAKER]
+            pods.append((f"herald-speaker-{node.name}", node.lan_v4, members))
+        return pods
+
+    async def _ask_all(self) -> None:
+        names = self._names()
+        answers = await asyncio.gather(*(self._is_ready(name) for name in names))
+        self.ready = dict(zip(names, answers, strict=True))
+
+    async def _is_ready(self, name: str) -> bool:
+        process = self._processes.get(name)
+        if process is None or process.state is not ProcessState.RUNNING:
+            return False
+        port = READY_PORTS[name.partition("@")[0]]
+        answer = await http_get(process.plan.namespace, "127.0.0.1", port, "/readyz")
+        return answer is not None and answer[0] == 200
+
+    async def _report(self, pod: str, address: str, *, ready: bool) -> None:
+        if self._reported.get(pod) is ready:
+            return
+        path = f"/api/v1/namespaces/{HERALD_NAMESPACE}/pods/{pod}/status"
+        try:
+            await self._client.patch(path, {"status": pod_status(address, ready=ready)})
+        except ApiError as error:
+            LOG.info("status of Pod %s again: %s", pod, error)
+        else:
+            self._reported[pod] = ready

@@ -1,0 +1,341 @@
+"""A lab from the outside: bring it up, give it orders, run things in it, take it down.
+
+This is what the command, the tests, the demo and the drills use. Calls block; they may be made from
+any thread.
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from netns_lab import frr, netns, topology
+from netns_lab.commands import CONTROL_ADDRESS
+from netns_lab.manifests import Manifest, read_file
+from netns_lab.orders import Json, LabError, give_order
+from netns_lab.plan import API_PORT, LabPlan, plan_lab
+from netns_lab.state import Journal, StateFolder, labs, start_of
+
+Result = TypeVar("Result")
+
+START_LIMIT_S = 10.0
+UP_LIMIT_S = 60.0
+ORDER_LIMIT_S = 30.0
+STOP_LIMIT_S = 15.0
+POLL_S = 0.02
+API_LIMIT_S = 10.0
+
+
+class ApiRefusedError(LabError):
+    """The API server answered with a failure."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Lab:
+    """A running lab."""
+
+    def __init__(self, plan: LabPlan) -> None:
+        self.plan = plan
+        self.state = StateFolder.of(plan.name)
+
+    @classmethod
+    def up(
+        cls,
+        name: str = "default",
+        nodes: int = 3,
+        *,
+        log_level: str = "info",
+        say: Callable[[str], None] = lambda _: None,
+    ) -> "Lab":
+        """Build a lab, wait until it is up and return it; `say` hears of the progress."""
+        _check_machine()
+        plan = plan_lab(name, nodes)
+        state = StateFolder.of(name)
+        journal = state.read_journal()
+        if journal is not None and journal.supervisor_lives:
+            raise LabError(f"lab {name!r} is up already: `herald lab down --name {name}` first")
+        take_down(name)  # what a crash has left
+        lab = cls(plan)
+        lab._start_supervisor(log_level)
+        for answer in give_order(state.control_socket, {"do": "wait_up"}, UP_LIMIT_S):
+            if "progress" in answer:
+                say(answer["progress"])
+        return lab
+
+    @classmethod
+    def of(cls, name: str = "default") -> "Lab":
+        """Return the running lab of this name; raise LabError when there is none."""
+        journal = StateFolder.of(name).read_journal()
+        if journal is None:
+            there = ", ".join(labs())
+            hint = f"there are: {there}" if there else "`herald lab up` makes one"
+            raise LabError(f"no lab {name!r}: {hint}")
+        if not journal.supervisor_lives:
+            raise LabError(f"lab {name!r} has crashed: `herald lab down --name {name}` cleans up")
+        return cls(plan_lab(journal.name, journal.nodes))
+
+    def down(self) -> None:
+        """Take the lab down; nothing of it is left."""
+        take_down(self.plan.name)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def status(self) -> Json:
+        """Return nodes, processes and Pods as the supervisor knows them."""
+        answer: Json = self.order("status")
+        return answer
+
+    def log(self, process: str) -> str:
+        """Return the log of a process so far."""
+        path = self.state.log(process)
+        if not path.exists():
+            names = sorted(f.stem for f in self.state.logs.glob("*.log"))
+            raise LabError(f"no log of {process!r}: there are {', '.join(names)}")
+        return path.read_text(errors="replace")
+
+    def vtysh(self, *commands: str) -> str:
+        """Return what the router's vtysh says to the commands."""
+        argv = frr.Router(self.state.frr).shell
+        for command in commands:
+            argv += ["-c", command]
+        return self.exec("router", argv).stdout
+
+    # -- running things inside -------------------------------------------------------------------
+
+    def command(self, host: str, argv: Sequence[str]) -> list[str]:
+        """Return the command line that runs `argv` on a host."""
+        return ["ip", "netns", "exec", self.plan.host(host).namespace, *argv]
+
+    def exec(
+        self, host: str, argv: Sequence[str], *, timeout_s: float = ORDER_LIMIT_S
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command on a host and return how it went."""
+        return subprocess.run(
+            self.command(host, argv), capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    def run_in(self, host: str, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns when a thread inside the host's namespace runs it."""
+        return netns.run_in(self.plan.host(host).namespace, work)
+
+    def fetch(self, host: str, url: str, *, timeout_s: float = 2.0) -> str | None:
+        """Return the body that `url` gives to a client on `host`, or None when it can't be had."""
+        done = self.exec(host, ["curl", "-sfg", "--max-time", f"{timeout_s:g}", url])
+        return done.stdout if done.returncode == 0 else None
+
+    # -- the API ---------------------------------------------------------------------------------
+
+    def request(self, method: str, path: str, body: Any = None, kind: str = "") -> Json:
+        """Return the API server's answer; raise ApiRefusedError when it says no."""
+
+        def ask() -> tuple[int, bytes]:
+            connection = http.client.HTTPConnection(CONTROL_ADDRESS, API_PORT, timeout=API_LIMIT_S)
+            try:
+                headers = {"Content-Type": kind or "application/json"}
+                text = None if body is None else json.dumps(body)
+                connection.request(method, path, text, headers)
+                response = connection.getresponse()
+                return response.status, response.read()
+            finally:
+                connection.close()
+
+        try:
+            status, text = self.run_in("control", ask)
+            answer: Json = json.loads(text)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise LabError(f"{method} {path}: the API server does not answer: {error}") from error
+        if status >= 400:
+            raise ApiRefusedError(
+                status, answer.get("message") or f"{method} {path}: HTTP {status}"
+            )
+        return answer
+
+    def get(self, path: str) -> Json | None:
+        """Return an object or list, or None when there is none."""
+        try:
+            return self.request("GET", path)
+        except ApiRefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def patch(self, path: str, body: Json) -> Json:
+        """Merge-patch an object and return it."""
+        return self.request("PATCH", path, body, "application/merge-patch+json")
+
+    def apply(self, manifests: Sequence[Manifest]) -> Iterator[str]:
+        """Apply objects in order; yield a sentence for each."""
+        for manifest in manifests:
+            live = self.get(manifest.path)
+            if live is None:
+                self.request("POST", manifest.collection, manifest.to_create())
+                yield f"{manifest.words} created"
+                continue
+            done = self.patch(manifest.path, manifest.to_patch(live))
+            same = done["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
+            yield f"{manifest.words} {'unchanged' if same else 'configured'}"
+
+    def apply_file(self, path: str) -> list[str]:
+        """Apply a file or folder; return the sentences."""
+        return list(self.apply(read_file(path)))
+
+    def delete(self, manifests: Sequence[Manifest]) -> Iterator[str]:
+        """Delete objects in reverse order; yield a sentence for each that was there."""
+        for manifest in reversed(manifests):
+            try:
+                self.request("DELETE", manifest.path)
+            except ApiRefusedError as error:
+                if error.status != 404:
+                    raise
+            else:
+                yield f"{manifest.words} deleted"
+
+    # -- faults ----------------------------------------------------------------------------------
+
+    def order(self, name: str, /, *, limit_s: float = ORDER_LIMIT_S, **arguments: Any) -> Any:
+        """Give the supervisor an order and return its result."""
+        for answer in give_order(self.state.control_socket, {"do": name} | arguments, limit_s):
+            if "ok" in answer:
+                return answer["ok"]
+        raise AssertionError("an answer ends with ok, or raises")
+
+    def kill_node(self, node: str) -> Json:
+        """Cut all cables of a node in one step, then kill its processes; return the stamps."""
+        return dict(self.order("kill_node", node=node))
+
+    def start_node(self, node: str) -> Json:
+        """Start a dead node again."""
+        return dict(self.order("start_node", node=node))
+
+    def pull_cable(self, node: str, nic: str = "lan0") -> Json:
+        """Pull one cable at the switch."""
+        return dict(self.order("set_cable", node=node, nic=nic, plugged=False))
+
+    def plug_cable(self, node: str, nic: str = "lan0") -> Json:
+        """Plug it in again."""
+        return dict(self.order("set_cable", node=node, nic=nic, plugged=True))
+
+    def partition(
+        self,
+        side: list[str],
+        other: list[str],
+        *,
+        bridges: list[str] | None = None,
+        one_way: bool = False,
+    ) -> Json:
+        """Let no frame pass between two sets of hosts, on the LAN unless said otherwise."""
+        return dict(
+            self.order("partition", side=side, other=other, bridges=bridges, one_way=one_way)
+        )
+
+    def heal(self) -> Json:
+        """End the partition."""
+        return dict(self.order("heal"))
+
+    def signal(self, process: str, number: int, *, hold: bool = False) -> Json:
+        """Signal a process such as `wire@node1`; held, it stays down until `release`."""
+        return dict(self.order("signal", process=process, number=int(number), hold=hold))
+
+    def stop_speaker(self, node: str) -> Json:
+        """SIGTERM all of a node's speaker at once; it stays down until `release(node)`."""
+        return dict(self.order("stop_speaker", node=node))
+
+    def release(self, name: str) -> Json:
+        """Let a held process, or all of a node's, run again."""
+        return dict(self.order("release", name=name))
+
+    def set_options(self, process: str, options: list[str]) -> None:
+        """Give a process more arguments from its next start on."""
+        self.order("set_options", process=process, options=options)
+
+    def pod_ready(self, pod: str, *, ready: bool) -> None:
+        """Report a Pod (`namespace/name`) ready or not; it goes on serving."""
+        self.order("pod_ready", pod=pod, ready=ready)
+
+    def stop_proxy(self, node: str) -> None:
+        """End the node's service proxy; its rules stay."""
+        self.order("stop_proxy", node=node)
+
+    def start_proxy(self, node: str) -> None:
+        """Start it again."""
+        self.order("start_proxy", node=node)
+
+    def delay_proxy(self, node: str, delay_s: float) -> None:
+        """Let the node's proxy program changes this much later than it sees them."""
+        self.order("delay_proxy", node=node, delay_s=delay_s)
+
+    def api_fault(self, **fault: Any) -> Json:
+        """Give the fault proxy in front of the API server an order."""
+        return dict(self.order("api_fault", **fault))
+
+    # -- starting --------------------------------------------------------------------------------
+
+    def _start_supervisor(self, log_level: str) -> None:
+        self.state.logs.mkdir(parents=True)
+        argv = [
+            *(sys.executable, "-m", "netns_lab.supervisor", "--lab", self.plan.name),
+            *("--nodes", str(len(self.plan.nodes)), "--log-level", log_level),
+        ]
+        log = self.state.log("supervisor")
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        limit = time.monotonic() + START_LIMIT_S
+        while not self.state.control_socket.exists():
+            if child.poll() is not None or time.monotonic() > limit:
+                words = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+                child.kill()
+                take_down(self.plan.name)
+                raise LabError(f"the lab's supervisor did not start:\n{words}")
+            time.sleep(POLL_S)
+
+
+def take_down(name: str) -> bool:
+    """Remove a lab, running or crashed; return whether there was anything."""
+    state = StateFolder.of(name)
+    journal, namespaces = state.read_journal(), netns.existing(f"herald-{name}-")
+    if journal is None and not namespaces and not state.path.exists():
+        return False
+    if journal is not None and journal.supervisor_lives:
+        _end_supervisor(journal)
+    for process_id in netns.process_ids(namespaces) - {os.getpid()}:
+        try:
+            os.kill(process_id, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    topology.remove(namespaces)
+    state.remove()
+    return True
+
+
+def existing_labs() -> list[str]:
+    """Return the names of all labs that are up, or have left something."""
+    named = {each.split("-")[1] for each in netns.existing("herald-") if each.count("-") >= 2}
+    ours = {name for name in named if (netns.FOLDER / f"herald-{name}-switch").exists()}
+    return sorted(ours | set(labs()))
+
+
+def _end_supervisor(journal: Journal) -> None:
+    os.kill(journal.supervisor_id, signal.SIGTERM)
+    limit = time.monotonic() + STOP_LIMIT_S
+    while time.monotonic() < limit:
+        if start_of(journal.supervisor_id) != journal.supervisor_start:
+            return
+        time.sleep(POLL_S)
+    os.kill(journal.supervisor_id, signal.SIGKILL)
+
+
+def _check_machine() -> None:
+    if os.geteuid() != 0:
+        raise LabError("the lab makes network namespaces: run it as root, for example with sudo")
+    if lacking := frr.missing():
+        raise LabError(f"FRR's {', '.join(lacking)} missing: apt-get install frr, or `make system`")

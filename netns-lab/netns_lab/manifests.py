@@ -1,0 +1,126 @@
+"""`herald lab apply` and `delete`: the objects of a YAML file into the API, as kubectl would.
+
+Pure but for reading the file. An object that exists is merge-patched with what the file says, with
+what the file said the last time and no longer says removed, as `kubectl apply` does.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+CLUSTER_SCOPED = {
+    "Namespace",
+    "Node",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "PriorityClass",
+}
+IRREGULAR = {
+    "BGPPeer": "bgppeers",
+    "Community": "communities",
+    "ServiceL2Status": "servicel2statuses",
+    "ServiceBGPStatus": "servicebgpstatuses",
+    "NetworkPolicy": "networkpolicies",
+    "PriorityClass": "priorityclasses",
+    "Endpoints": "endpoints",
+}
+
+
+class ManifestError(ValueError):
+    """A file can't be applied; the text says which object, what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object of a file."""
+
+    obj: Json
+
+    @property
+    def words(self) -> str:
+        """Kind and name, for people."""
+        return f"{self.obj['kind'].lower()}/{self.obj['metadata']['name']}"
+
+    @property
+    def collection(self) -> str:
+        """The path to create it in."""
+        version, kind = self.obj["apiVersion"], self.obj["kind"]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        plural = IRREGULAR.get(kind, f"{kind.lower()}s")
+        if kind in CLUSTER_SCOPED:
+            return f"{root}/{plural}"
+        namespace = self.obj["metadata"].get("namespace") or "default"
+        return f"{root}/namespaces/{namespace}/{plural}"
+
+    @property
+    def path(self) -> str:
+        """The path of the object itself."""
+        return f"{self.collection}/{self.obj['metadata']['name']}"
+
+    def to_create(self) -> Json:
+        """Return the object with the note that a later apply needs."""
+        text = json.dumps(self.obj, sort_keys=True)
+        metadata = self.obj["metadata"]
+        annotations = (metadata.get("annotations") or {}) | {LAST_APPLIED: text}
+        return self.obj | {"metadata": metadata | {"annotations": annotations}}
+
+    def to_patch(self, live: Json) -> Json:
+        """Return the merge patch that brings the live object to what the file says."""
+        note = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+        before = json.loads(note) if note else {}
+        patch: Json = _merge(before, self.to_create())
+        return patch
+
+
+def read_manifests(text: str, source: str) -> list[Manifest]:
+    """Return the objects of a file in its order; raise ManifestError for what is none."""
+    try:
+        documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{source}: not YAML: {error}") from error
+    found: list[Manifest] = []
+    for document in documents:
+        items = document.get("items") if isinstance(document, dict) else None
+        objects = items if isinstance(items, list) else [document]
+        found += [_checked(obj, source) for obj in objects]
+    if not found:
+        raise ManifestError(f"{source}: no object in it")
+    return found
+
+
+def read_file(path: str) -> list[Manifest]:
+    """Return the objects of a file, or of all YAML files of a folder."""
+    where = Path(path)
+    if where.is_dir():
+        files = sorted(f for f in where.iterdir() if f.suffix in (".yaml", ".yml"))
+        return [each for f in files for each in read_manifests(f.read_text(), str(f))]
+    try:
+        return read_manifests(where.read_text(), path)
+    except OSError as error:
+        raise ManifestError(f"{path}: {error.strerror}") from error
+
+
+def _checked(obj: Any, source: str) -> Manifest:
+    if not isinstance(obj, dict):
+        raise ManifestError(f"{source}: {obj!r} is not an object")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(obj.get(field), str):
+            raise ManifestError(f"{source}: an object without {field}")
+    if not isinstance((obj.get("metadata") or {}).get("name"), str):
+        raise ManifestError(f"{source}: {obj['kind']} without metadata.name")
+    return Manifest(obj)
+
+
+def _merge(before: Any, now: Any) -> Any:
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return now
+    gone = {key: None for key in before if key not in now}
+    return gone | {key: _merge(before.get(key), value) for key, value in now.items()}

@@ -1,0 +1,190 @@
+"""The process that is a lab: builds it, keeps its parts running, breaks them when told to.
+
+It lives in the namespace of the API server, listens on a unix socket in the state folder, and plays
+kubelet and kube-proxy for all nodes. When it ends in order, all it started has ended; when it
+crashes, `herald lab down` finds the rest by the names of the namespaces.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from kube.client import ApiError, Client
+from netns_lab import netns, topology
+from netns_lab.commands import (
+    control_plane_processes,
+    controller_process,
+    kubeconfig,
+    router_processes,
+    speaker_processes,
+)
+from netns_lab.frr import Router
+from netns_lab.kubelet import Kubelet
+from netns_lab.machines import Machines
+from netns_lab.orders import serve_orders
+from netns_lab.ordertable import OrderTable
+from netns_lab.plan import API_PORT, API_SERVER_PORT, LabPlan, plan_lab
+from netns_lab.pods import PodRunner
+from netns_lab.processes import Process, ProcessPlan
+from netns_lab.progress import Progress
+from netns_lab.seed import all_objects
+from netns_lab.service_proxy import ServiceProxies
+from netns_lab.state import Journal, StateFolder, own_start
+
+API_WAIT_S = 0.05
+API_LIMIT_S = 15.0
+
+LOG = logging.getLogger("netns_lab.supervisor")
+
+
+class Supervisor:
+    """One lab."""
+
+    def __init__(self, plan: LabPlan, state: StateFolder, *, log_level: str) -> None:
+        self.plan = plan
+        self.state = state
+        self.log_level = log_level
+        self.processes: dict[str, Process] = {}
+        self.progress = Progress()
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End the lab."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Run the lab until `stop`."""
+        self._prepare_folders()
+        async with (
+            Client.connect(str(self.state.direct_kubeconfig)) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for process in self._infrastructure():
+                self._start(tasks, process)
+            self.progress.say(f"{len(self.plan.hosts)} namespaces, FRR and API server started")
+            try:
+                await self._live(tasks, client)
+            finally:
+                await self._stop_processes()
+            raise _Ended  # cancels the tasks that never end by themselves
+
+    async def _live(self, tasks: asyncio.TaskGroup, client: Client) -> None:
+        pods, proxies = PodRunner(self.plan, client, tasks), ServiceProxies(self.plan, client)
+        kubelet = Kubelet(self.plan, client, self.processes, self.progress)
+        machines = Machines(self.plan, self.state, self.processes, pods=pods, proxies=proxies)
+        table = OrderTable(self, machines=machines, pods=pods, proxies=proxies, kubelet=kubelet)
+        server = await serve_orders(self.state.control_socket, table.carry_out)
+        tasks.create_task(self._bring_up(tasks, client, pods, proxies, kubelet))
+        try:
+            await self._stopped.wait()
+        finally:
+            server.close()
+            machines.close()
+            proxies.close()
+
+    async def _bring_up(
+        self,
+        tasks: asyncio.TaskGroup,
+        client: Client,
+        pods: PodRunner,
+        proxies: ServiceProxies,
+        kubelet: Kubelet,
+    ) -> None:
+        await self._seed(client)
+        self.progress.say(f"API server ready with {len(self.plan.nodes)} nodes")
+        for process in self._daemons():
+            self._start(tasks, process)
+        self.progress.say("controller and speakers started")
+        tasks.create_task(pods.run())
+        tasks.create_task(proxies.run())
+        tasks.create_task(kubelet.run())
+        await pods.listed.wait()
+        await kubelet.all_ready()
+        self.progress.finish()
+
+    def _infrastructure(self) -> list[ProcessPlan]:
+        plans = control_plane_processes(self.plan, self.state)
+        return [*plans, *router_processes(self.plan, self.state)]
+
+    def _daemons(self) -> list[ProcessPlan]:
+        speakers = [
+            process
+            for node in self.plan.nodes
+            for process in speaker_processes(node, self.state, self.log_level)
+        ]
+        return [controller_process(self.plan, self.state, self.log_level), *speakers]
+
+    def _start(self, tasks: asyncio.TaskGroup, plan: ProcessPlan) -> None:
+        process = self.processes[plan.name] = Process(plan)
+        tasks.create_task(process.run())
+
+    def _prepare_folders(self) -> None:
+        self.state.logs.mkdir(exist_ok=True)
+        Router(self.state.frr).write()
+        self.state.kubeconfig.write_text(kubeconfig(API_PORT))
+        self.state.direct_kubeconfig.write_text(kubeconfig(API_SERVER_PORT))
+        for node in self.plan.nodes:
+            for folder in ("run", "bgp", "state"):
+                (self.state.node(node.name) / folder).mkdir(parents=True)
+
+    async def _seed(self, client: Client) -> None:
+        """Create the lab's objects as soon as the API server answers."""
+        async with asyncio.timeout(API_LIMIT_S):
+            while True:
+                try:
+                    await client.get("/version")
+                    break
+                except ApiError:
+                    await asyncio.sleep(API_WAIT_S)
+        for path, obj in all_objects(self.plan):
+            try:
+                await client.create(path, obj)
+            except ApiError as error:
+                if error.status != 409:  # some namespaces are there from the start
+                    raise
+
+    async def _stop_processes(self) -> None:
+        async with asyncio.TaskGroup() as stopping:
+            for process in self.processes.values():
+                stopping.create_task(process.stop())
+
+
+class _Ended(Exception):  # noqa: N818 -- an end in order, told to the task group
+    """The lab was told to end."""
+
+
+def main() -> None:
+    """Build the lab and run it until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m netns_lab.supervisor")
+    parser.add_argument("--lab", required=True)
+    parser.add_argument("--nodes", type=int, required=True)
+    parser.add_argument("--control-plane", default="embedded")
+    parser.add_argument("--log-level", default="info")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
+    )
+    plan, state = plan_lab(arguments.lab, arguments.nodes), StateFolder.of(arguments.lab)
+    state.write_journal(
+        Journal(plan.name, len(plan.nodes), arguments.control_plane, os.getpid(), own_start())
+    )
+    topology.build(plan)
+    netns.enter(plan.host("control").namespace)
+    asyncio.run(_run(Supervisor(plan, state, log_level=arguments.log_level)))
+
+
+async def _run(supervisor: Supervisor) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    try:
+        await supervisor.run()
+    except* _Ended:
+        LOG.info("ended in order")
+
+
+if __name__ == "__main__":
+    main()
