@@ -1,0 +1,381 @@
+"""Which Service shall have which addresses: one pass from the cluster's state to a fixpoint.
+
+The model. What a Service has is what the ledger says, or for one not known yet what its status
+says: so a restart adopts everything before anything new is given. A pass judges the Services that
+changed, the oldest first; the older one keeps what two claim. Who may not stay, who has nothing and
+who would like something better then waits, and is served in the order of age, again and again until
+nothing more can be given. Planning once more on what that leaves changes nothing.
+
+Invariants, held by tests: no address is given twice outside the rules of sharing; each given one
+lies in a pool that admits the Service; nobody is moved who could stay; a Service that is to move
+keeps its old address until it has the new one.
+
+Choices. Only Services that changed are judged, because judging all of 10,000 takes a quarter of a
+second; those that wait are asked again only when the ledger's epoch says that room was made.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
+
+from controller.allocator import Allocator, Grant
+from controller.ask import Ask, acceptable_families, is_ours, parse_ask
+from controller.ledger import Holding, Ledger
+from controller.outcome import Assigned, Cause, Change, NotOurs, Outcome, Pending, Reason
+from controller.pace import Pace
+from controller.pools import PoolSet
+from controller.seating import Leave, Stay, Wish, judge
+from controller.sharing import terms_of
+from kube.objects import Address, Namespace, ObjectName, Service
+
+_Age = tuple[str, str, ObjectName]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the planner reads of the cluster."""
+
+    services: Mapping[ObjectName, Service]
+    pools: PoolSet
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    node_addresses: Mapping[Address, str] = field(default_factory=dict)
+    "Names of nodes by their addresses: never given automatically."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass changed, and when time alone makes another one worth it."""
+
+    changes: tuple[Change, ...]
+    deadline: float | None = None
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A Service that has nothing, must leave, or wishes for something better."""
+
+    ask: Ask
+    wish: Wish | None = None
+    leave: Leave | None = None
+    epoch: int = -1
+    "Of the ledger when it was last tried."
+
+
+class Planner:
+    """The holder of the plan; everything in it can be rebuilt from the cluster."""
+
+    def __init__(self, lb_class: str | None = None, pace: Pace | None = None) -> None:
+        self.ledger = Ledger()
+        self.outcomes: dict[ObjectName, Outcome] = {}
+        self._lb_class = lb_class or None
+        self._pace = pace or Pace()
+        self._allocator = Allocator(self.ledger)
+        self._view = View({}, PoolSet())
+        self._waiting: dict[ObjectName, _Waiting] = {}
+        self._movers: dict[ObjectName, Leave] = {}
+        self._unjudged: set[ObjectName] = set()
+        self._news: dict[ObjectName, Change] = {}
+        self._known: dict[ObjectName, Outcome | None] = {}
+
+    def replan(
+        self,
+        view: View,
+        now: float,
+        *,
+        services: Collection[ObjectName] = (),
+        namespaces: Collection[str] = (),
+    ) -> Plan:
+        """Return what changes in this view; the names say what is new in it besides the pools."""
+        self._news, self._known = {}, {}
+        queue = self._take_in(view, now, frozenset(services), frozenset(namespaces))
+        if self._movers and self._pace.next_at(now) <= now:
+            queue |= self._movers.keys()
+        self._judge_all(queue, now)
+        self._serve_waiting(now)
+        deadline = self._pace.next_at(now) if self._movers else None
+        return Plan(self._collect(), deadline)
+
+    # Taking in what is new.
+
+    def _take_in(
+        self, view: View, now: float, services: frozenset[ObjectName], namespaces: frozenset[str]
+    ) -> set[ObjectName]:
+        before, self._view = self._view, view
+        if view.pools is not before.pools or view.node_addresses != before.node_addresses:
+            skip = frozenset(view.node_addresses)
+            self.ledger.replace_pools(view.pools, skip, now)
+            self._allocator.replace_namespaces(view.namespaces)
+            self._pace.disturbed(now)
+            return view.services.keys() | self.outcomes.keys()
+        queue = set(services)
+        if namespaces:
+            self._allocator.replace_namespaces(view.namespaces)
+            self.ledger.epoch += 1
+            queue |= {name for name in view.services if name.namespace in namespaces}
+        return queue
+
+    def _judge_all(self, queue: Collection[ObjectName], now: float) -> None:
+        present: list[_Age] = []
+        for name in queue:
+            service = self._view.services.get(name)
+            if service is not None and is_ours(service, self._lb_class):
+                present.append(_age(service))
+            else:
+                self._forget(name, service, now)
+        self._unjudged = {name for _, _, name in present if self.ledger.holding(name)}
+        for name in self._unjudged:
+            self._renew_terms(name, now)
+        heapify(present)
+        while present:
+            _, _, name = heappop(present)
+            self._unjudged.discard(name)
+            for displaced in self._judge(self._view.services[name], now):
+                heappush(present, _age(self._view.services[displaced]))
+
+    def _forget(self, name: ObjectName, service: Service | None, now: float) -> None:
+        before = self.ledger.lift(name, now)
+        self._waiting.pop(name, None)
+        self._movers.pop(name, None)
+        if service is not None:
+            self._say(name, NotOurs(), before=before.addresses if before else ())
+        else:
+            self.outcomes.pop(name, None)
+
+    def _renew_terms(self, name: ObjectName, now: float) -> None:
+        held = self.ledger.holding(name)
+        assert held is not None
+        terms = terms_of(self._view.services[name])
+        if terms != held.terms:
+            self.ledger.seat(replace(held, terms=terms), now)
+
+    # Who may stay.
+
+    def _judge(self, service: Service, now: float) -> tuple[ObjectName, ...]:
+        """Decide on what the Service has; return those it displaces."""
+        name = service.name
+        self._waiting.pop(name, None)
+        ask, note = _ask_of(service)
+        if ask is None:
+            assert note is not None
+            self._clear(service, note, now)
+            return ()
+        held = self.ledger.holding(name)
+        current = held.addresses if held else service.ingress
+        if not current:
+            self._want(service, ask, note)
+            return ()
+        verdict = judge(self._allocator, service, ask, current, self._unjudged)
+        displaced: list[ObjectName] = []
+        while held is None and isinstance(verdict, Leave) and self._younger(service, verdict):
+            displaced += verdict.blockers
+            for blocker in verdict.blockers:
+                self.ledger.lift(blocker, now)
+            verdict = judge(self._allocator, service, ask, current, self._unjudged)
+        if isinstance(verdict, Stay):
+            self._stay(service, ask, verdict, note, current, now)
+        else:
+            self._leave(service, ask, verdict, current, now)
+        return tuple(displaced)
+
+    def _want(self, service: Service, ask: Ask, note: Pending | None) -> None:
+        if note is not None:
+            self._say(service.name, note)
+        else:
+            self._waiting[service.name] = _Waiting(ask)
+
+    def _younger(self, service: Service, verdict: Leave) -> bool:
+        if not verdict.blockers:
+            return False
+        others = [self._view.services.get(blocker) for blocker in verdict.blockers]
+        return all(other is not None and _age(service) < _age(other) for other in others)
+
+    def _stay(
+        self,
+        service: Service,
+        ask: Ask,
+        verdict: Stay,
+        note: Pending | None,
+        current: tuple[Address, ...],
+        now: float,
+    ) -> None:
+        name = service.name
+        self._movers.pop(name, None)
+        self._seat(ask, verdict.addresses, now)
+        if verdict.wish is not None:
+            self._waiting[name] = _Waiting(ask, verdict.wish)
+            known = self.outcomes.get(name)
+            # An unmet wish is news once, not each time it is tried again.
+            note = note or (known.note if isinstance(known, Assigned) else None)
+        cause = Cause.FAMILIES_CHANGED if len(current) > len(verdict.addresses) else None
+        news = (current, cause, "the Service has no use for the others")
+        self._assign(service, verdict.addresses, verdict.pool, note, news)
+
+    def _leave(
+        self, service: Service, ask: Ask, leave: Leave, current: tuple[Address, ...], now: float
+    ) -> None:
+        name = service.name
+        if leave.blockers:
+            self.ledger.lift(name, now)
+        else:
+            # Nobody else gets it before this Service is served.
+            self._seat(ask, current, now)
+        if leave.paced and not self._pace.take(now):
+            self._movers[name] = leave
+            pool = service.annotation("ip-allocated-from-pool") or ""
+            self._assign(service, current, pool, _moves_soon(service, leave))
+            return
+        self._movers.pop(name, None)
+        self._waiting[name] = _Waiting(ask, leave=leave)
+
+    def _clear(self, service: Service, why: Pending, now: float) -> None:
+        held = self.ledger.lift(service.name, now)
+        self._movers.pop(service.name, None)
+        before = held.addresses if held else service.ingress
+        self._say(service.name, why, before, Cause.FAMILIES_CHANGED if before else None)
+
+    # Who gets what.
+
+    def _serve_waiting(self, now: float) -> None:
+        while True:
+            due = [n for n, waiting in self._waiting.items() if waiting.epoch != self.ledger.epoch]
+            if not due:
+                return
+            for name in sorted(due, key=lambda n: _age(self._view.services[n])):
+                self._serve(self._view.services[name], self._waiting[name], now)
+
+    def _serve(self, service: Service, waiting: _Waiting, now: float) -> None:
+        name, ask = service.name, waiting.ask
+        held = self.ledger.holding(name)
+        before = held.addresses if held else ()
+        grant = self._grant(service, waiting, before, now)
+        if isinstance(grant, Grant):
+            del self._waiting[name]
+            self._seat(ask, grant.addresses, now)
+            cause = _cause(waiting, before)
+            detail = waiting.leave.detail if waiting.leave else ""
+            before = before or service.ingress
+            self._assign(service, grant.addresses, grant.pool, None, (before, cause, detail))
+            return
+        if waiting.wish is not None:
+            self._keep_with_note(service, before, grant)
+        elif waiting.leave is not None:
+            self.ledger.lift(name, now)
+            before = before or service.ingress
+            self._say(name, grant, before, waiting.leave.cause, waiting.leave.detail)
+            waiting.leave = None
+        else:
+            self._say(name, grant)
+        waiting.epoch = self.ledger.epoch
+
+    def _grant(
+        self, service: Service, waiting: _Waiting, before: tuple[Address, ...], now: float
+    ) -> Grant | Pending:
+        ask, leave = waiting.ask, waiting.leave
+        base = before[0] if waiting.wish is Wish.COMPLETE else leave.grow_from if leave else None
+        pool = self.ledger.pools.holding(base) if base is not None else None
+        if base is None or pool is None:
+            if waiting.wish is Wish.COMPLETE:
+                return _nowhere_to_complete(service)
+            return self._allocator.allocate(ask, service.labels, now)
+        pair = self._allocator.complete(ask, base, pool, now)
+        if not isinstance(pair, Pending):
+            return Grant(pair, pool.name)
+        if waiting.wish is Wish.COMPLETE:
+            return pair
+        return self._allocator.allocate(ask, service.labels, now)
+
+    def _keep_with_note(self, service: Service, before: tuple[Address, ...], note: Pending) -> None:
+        known = self.outcomes[service.name]
+        assert isinstance(known, Assigned)
+        self._assign(service, before, known.pool, note)
+
+    def _seat(self, ask: Ask, addresses: tuple[Address, ...], now: float) -> None:
+        self.ledger.seat(Holding(ask.service, addresses, ask.terms), now)
+
+    # Saying so.
+
+    def _assign(
+        self,
+        service: Service,
+        addresses: tuple[Address, ...],
+        pool: str,
+        note: Pending | None,
+        news: tuple[tuple[Address, ...], Cause | None, str] | None = None,
+    ) -> None:
+        nodes = self._view.node_addresses
+        warning = next((_node_warning(a, nodes[a]) for a in addresses if a in nodes), "")
+        before, cause, detail = news or (addresses, None, "")
+        self._say(service.name, Assigned(addresses, pool, note, warning), before, cause, detail)
+
+    def _say(
+        self,
+        name: ObjectName,
+        outcome: Outcome,
+        before: tuple[Address, ...] = (),
+        cause: Cause | None = None,
+        detail: str = "",
+    ) -> None:
+        self._known.setdefault(name, self.outcomes.get(name))
+        self.outcomes[name] = outcome
+        earlier = self._news.get(name)
+        if earlier is not None and earlier.cause is not None:
+            # Cleared and given again in the same pass: one move, for the first cause.
+            before, cause, detail = earlier.before, earlier.cause, earlier.detail
+        self._news[name] = Change(name, outcome, before, cause, detail)
+
+    def _collect(self) -> tuple[Change, ...]:
+        return tuple(
+            change
+            for name, change in self._news.items()
+            if change.outcome != self._known[name] or change.cause is not None
+        )
+
+
+def _age(service: Service) -> _Age:
+    return service.created, service.uid, service.name
+
+
+def _ask_of(service: Service) -> tuple[Ask | None, Pending | None]:
+    """Return the ask; a malformed one loses its wishes, and counts only when that is all."""
+    ask = parse_ask(service)
+    if isinstance(ask, Ask):
+        return ask, None
+    families = acceptable_families(service)
+    if isinstance(families, Pending):
+        return None, ask
+    return Ask(service.name, families, terms_of(service)), ask
+
+
+def _cause(waiting: _Waiting, before: tuple[Address, ...]) -> Cause:
+    if waiting.leave is not None:
+        return waiting.leave.cause
+    if waiting.wish is Wish.COMPLETE:
+        return Cause.COMPLETED
+    return Cause.REQUESTED if before else Cause.NEW
+
+
+def _moves_soon(service: Service, leave: Leave) -> Pending:
+    return Pending(
+        Reason.MOVES_SOON,
+        f"Service {service.name}",
+        "status.loadBalancer",
+        f"it will be moved to another address: {leave.detail}",
+        "nothing to do; to stop it, restore the pool or its serviceAllocation",
+    )
+
+
+def _nowhere_to_complete(service: Service) -> Pending:
+    return Pending(
+        Reason.FAMILY_NOT_IN_POOL,
+        f"Service {service.name}",
+        "status.loadBalancer",
+        "its second family cannot be added: the pool of its address is gone",
+        "create a pool of both families that holds its address",
+    )
+
+
+def _node_warning(address: Address, node: str) -> str:
+    return (
+        f"{address} is also an address of node {node}: it will be answered twice; "
+        f"take it out of the pool"
+    )

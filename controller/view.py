@@ -1,0 +1,45 @@
+"""From the snapshot to what the planner reads, built anew only where something changed."""
+
+from dataclasses import dataclass
+
+from controller.planner import View
+from controller.pools import build_pools
+from kube.configuration import Configuration
+from kube.faults import Fault
+from kube.objects import Address
+from kube.snapshot import Kind, Snapshot
+from kube.validation import usable
+
+NEEDED = frozenset({Kind.SERVICE, Kind.IP_ADDRESS_POOL, Kind.NAMESPACE})
+"""What must have been listed before anything is planned: unknown is not empty."""
+
+
+def is_known(snapshot: Snapshot) -> bool:
+    """Tell whether enough has been listed to plan."""
+    return snapshot.listed >= NEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A view, and the configuration it was made from: the next one needs its last good objects."""
+
+    view: View
+    configuration: Configuration
+    faults: tuple[Fault, ...] = ()
+
+
+def outlook_of(
+    snapshot: Snapshot, before: Outlook | None = None, *, pools_changed: bool = True
+) -> Outlook:
+    """Return what the planner reads; the pools of `before` are kept when they did not change."""
+    nodes: dict[Address, str] = {
+        address: node.name for node in snapshot.nodes.values() for address in node.internal_ips
+    }
+    if before is not None and not pools_changed:
+        pools, good, faults = before.view.pools, before.configuration, before.faults
+    else:
+        only = Snapshot(pools=snapshot.pools, faults=snapshot.faults, listed=snapshot.listed)
+        good, faults = usable(only, before.configuration if before else None)
+        pools = build_pools(good.pools, good.refused_pools, faults)
+    view = View(snapshot.services, pools, snapshot.namespaces, nodes)
+    return Outlook(view, good, faults)

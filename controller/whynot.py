@@ -1,0 +1,250 @@
+"""The sentences for Services that get no address: what is in the way, and what would remove it.
+
+Every function returns a `Pending`. They are called where the allocator has the facts, and only
+then: a Service that gets its address pays nothing for them.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from itertools import islice
+
+from controller.ask import Ask
+from controller.ledger import Holding, Ledger
+from controller.numbers import to_address
+from controller.outcome import Pending, Reason
+from controller.pools import Pool, PoolSet, Refused
+from kube.objects import Address
+from kube.selectors import LabelSelector
+
+NAMED_HOLDERS = 3
+"""How many holders of a full pool a sentence names; the rest is a number."""
+
+POOL_FIELD = "metadata.annotations[metallb.io/address-pool]"
+IPS_FIELD = "metadata.annotations[metallb.io/loadBalancerIPs]"
+SHARING_FIELD = "metadata.annotations[metallb.io/allow-shared-ip]"
+
+
+def no_pools() -> Pending:
+    """Return why nothing can be given while there is no pool."""
+    return Pending(
+        Reason.NO_POOLS,
+        "IPAddressPool",
+        "spec.addresses",
+        "there is no IPAddressPool",
+        "create an IPAddressPool with a range of addresses nobody else uses",
+    )
+
+
+def pool_refused(refused: Refused) -> Pending:
+    """Return why nothing can be given from a pool that is itself wrong."""
+    return Pending(
+        Reason.POOL_REFUSED,
+        f"IPAddressPool {refused.name}",
+        "spec.addresses",
+        f"pool {refused.name} is refused",
+        refused.sentence,
+    )
+
+
+def pool_unknown(ask: Ask, pools: PoolSet) -> Pending:
+    """Return that the pool asked for does not exist, and which one may be meant."""
+    names = sorted(pools.by_name)
+    close = get_close_matches(ask.pool, names, n=1)
+    guess = f"did you mean {close[0]}?" if close else _listed("pools are", names, "there is none")
+    return Pending(
+        Reason.POOL_UNKNOWN,
+        f"Service {ask.service}",
+        POOL_FIELD,
+        f'unknown pool "{ask.pool}"',
+        f"{guess} Create the pool or correct the annotation",
+    )
+
+
+def not_admitted(ask: Ask, pool: Pool) -> Pending:
+    """Return that the pool's fence keeps the Service out."""
+    by_namespace = bool(pool.namespaces or pool.namespace_selectors)
+    what = f"namespace {ask.service.namespace}" if by_namespace else f"Service {ask.service}"
+    return Pending(
+        Reason.POOL_NOT_FOR_SERVICE,
+        f"IPAddressPool {pool.name}",
+        "spec.serviceAllocation",
+        f"pool {pool.name} is not for {what}: it is for {fence_words(pool)}",
+        "widen its serviceAllocation, or choose another pool",
+    )
+
+
+def family_missing(pool: Pool, families: Iterable[int]) -> Pending:
+    """Return that a pool lacks the families a Service needs."""
+    words = " and ".join(f"IPv{version}" for version in families)
+    return Pending(
+        Reason.FAMILY_NOT_IN_POOL,
+        f"IPAddressPool {pool.name}",
+        "spec.addresses",
+        f"pool {pool.name} has no {words} addresses together: families of pool and Service differ",
+        f"add {words} ranges to it, or ask for another pool",
+    )
+
+
+def pool_full(pool: Pool, versions: Iterable[int], ledger: Ledger) -> Pending:
+    """Return that nothing is left in the pool, how many there are, and who has them."""
+    parts: list[str] = []
+    skipped = 0
+    for version in versions:
+        space = ledger.space(pool.name, version)
+        if space is None or space.lowest(0.0) is not None:
+            continue
+        holders = [
+            str(tenant.service)
+            for value in islice(space.held, NAMED_HOLDERS)
+            for tenant in ledger.tenants(to_address(version, value))[:1]
+        ]
+        skipped += max(0, space.capacity - len(space.held))
+        rest = len(space.held) - len(holders)
+        more = f" and {rest} more" if rest > 0 else ""
+        who = f" ({', '.join(holders)}{more} have them)" if holders else ""
+        parts.append(f"{len(space.held)} of {space.capacity} IPv{version} addresses in use{who}")
+    nodes = f", {skipped} left out because nodes have them" if skipped else ""
+    return Pending(
+        Reason.POOL_FULL,
+        f"IPAddressPool {pool.name}",
+        "spec.addresses",
+        f"no available IPs: pool {pool.name} is full, {', '.join(parts)}{nodes}",
+        "add a range to the pool or delete a Service that has an address of it",
+    )
+
+
+def no_pool_admits(ask: Ask, pools: PoolSet) -> Pending:
+    """Return that automatic choice finds no pool that is for the Service."""
+    words = "; ".join(
+        f"pool {pool.name} " + (f"is for {fence_words(pool)}" if pool.auto_assign else _off())
+        for pool in islice(pools.ranked, NAMED_HOLDERS)
+    )
+    auto_off = all(not pool.auto_assign for pool in pools.ranked)
+    return Pending(
+        Reason.NO_AUTO_ASSIGN if auto_off else Reason.NO_POOL_ADMITS,
+        f"Service {ask.service}",
+        POOL_FIELD if auto_off else "metadata.labels",
+        f"no pool is for Service {ask.service}: {words}",
+        "name a pool by the annotation metallb.io/address-pool"
+        if auto_off
+        else "widen the serviceAllocation of a pool, or add a pool without one",
+    )
+
+
+def address_in_no_pool(ask: Ask, address: Address, pools: PoolSet) -> Pending:
+    """Return that an address asked for lies outside all pools."""
+    if pools.refused:
+        return pool_refused(next(iter(pools.refused.values())))
+    return Pending(
+        Reason.ADDRESS_IN_NO_POOL,
+        f"Service {ask.service}",
+        IPS_FIELD,
+        f"{address} is not in any IPAddressPool",
+        "add it to spec.addresses of a pool, or ask for an address that is in one",
+    )
+
+
+def address_not_in_pool(ask: Ask, address: Address, actual: Pool) -> Pending:
+    """Return that address and pool asked for contradict each other."""
+    return Pending(
+        Reason.ADDRESS_NOT_IN_POOL,
+        f"Service {ask.service}",
+        POOL_FIELD,
+        f"{address} is in pool {actual.name}, not in the pool {ask.pool} that is asked for too",
+        "remove one of the two annotations",
+    )
+
+
+def two_pools(ask: Ask, first: Pool, second: Pool) -> Pending:
+    """Return that the addresses asked for are not of one pool."""
+    return Pending(
+        Reason.ADDRESSES_IN_TWO_POOLS,
+        f"Service {ask.service}",
+        IPS_FIELD,
+        f"the addresses asked for are in two pools, {first.name} and {second.name}",
+        "ask for two addresses of one pool",
+    )
+
+
+def address_avoided(address: Address, pool: Pool) -> Pending:
+    """Return that the pool keeps addresses such as this one back."""
+    return Pending(
+        Reason.ADDRESS_AVOIDED,
+        f"IPAddressPool {pool.name}",
+        "spec.avoidBuggyIPs",
+        f"{address} ends in .0 or .255, which pool {pool.name} avoids",
+        "ask for another address or set avoidBuggyIPs: false",
+    )
+
+
+def obstacle(ask: Ask, address: Address, reason: Reason, holder: Holding) -> Pending:
+    """Return why an address in use cannot be had as well."""
+    other = holder.service
+    sentences = {
+        Reason.ADDRESS_TAKEN: (
+            f"{address} is taken by {other}",
+            "ask for another, or give both Services the same metallb.io/allow-shared-ip",
+        ),
+        Reason.SHARING_KEY_DIFFERS: (
+            f'{address} is taken by {other} with another sharing key, "{holder.terms.key}"',
+            "use the same metallb.io/allow-shared-ip on both Services",
+        ),
+        Reason.BACKENDS_DIFFER: (
+            f"{address} is shared by {other} with other backends",
+            "with externalTrafficPolicy Local both Services need the same selector; "
+            "use it, or Cluster on both",
+        ),
+        Reason.PORTS_CLASH: (
+            f"{address}: {_port_words(ask, holder)} is used by {other} already: ports clash",
+            "use another port or another address",
+        ),
+        Reason.NAMESPACES_APART: (
+            f"{address} is held by {other} in another namespace",
+            f"both Services must name the other's namespace in herald.io/share-with-namespaces: "
+            f'"{other.namespace}" here, "{ask.service.namespace}" there',
+        ),
+    }
+    sentence, remedy = sentences[reason]
+    return Pending(reason, f"Service {other}", SHARING_FIELD, sentence, remedy)
+
+
+def fence_words(pool: Pool) -> str:
+    """Return in words whom the pool is for."""
+    parts: list[str] = []
+    if pool.namespaces:
+        parts.append(_listed("namespaces", sorted(pool.namespaces), ""))
+    if pool.namespace_selectors:
+        parts.append(f"namespaces with labels {_selector_words(pool.namespace_selectors)}")
+    where = [" or ".join(parts)] if parts else []
+    if pool.service_selectors:
+        where.append(f"Services with labels {_selector_words(pool.service_selectors)}")
+    return " and ".join(where) or "everyone"
+
+
+def _selector_words(selectors: Iterable[LabelSelector]) -> str:
+    words = []
+    for selector in selectors:
+        parts = [f"{key}={value}" for key, value in selector.match_labels.items()]
+        parts += [
+            f"{each.key} {each.operator.value} {','.join(each.values)}".strip()
+            for each in selector.match_expressions
+        ]
+        words.append("{" + ", ".join(parts) + "}")
+    return " or ".join(words)
+
+
+def _port_words(ask: Ask, holder: Holding) -> str:
+    protocol, port = min(ask.terms.ports & holder.terms.ports)
+    return f"{protocol} port {port}"
+
+
+def _listed(what: str, names: Sequence[str], nothing: str) -> str:
+    if not names:
+        return nothing
+    rest = len(names) - NAMED_HOLDERS
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"{what} {', '.join(names[:NAMED_HOLDERS])}{more}"
+
+
+def _off() -> str:
+    return "has autoAssign: false"
