@@ -1,0 +1,161 @@
+"""From what the probes saw to the figures of a run. Pure.
+
+An outage of a flow is the time from the last echo before a loss to the first echo after it. Times
+are seconds on CLOCK_MONOTONIC, results milliseconds; None where a figure does not apply.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from netns_lab.drill.series import ArpSeries, ClientSeries, Flow, RouteChange
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFigures:
+    """What one client suffered: the worst over its flows where it is not a sum."""
+
+    sent: int
+    lost: int
+    longest_gap_ms: float
+    flows_hit: int
+    tcp_broken: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """One run of a drill."""
+
+    sent: int
+    lost: int
+    longest_gap_ms: float
+    flows_hit: int
+    tcp_broken: int | None
+    arp_silence_ms: float | None
+    dual_answer_ms: float | None
+    route_change_ms: float | None
+    clients: Mapping[str, ClientFigures]
+    marks: Mapping[str, float] = field(default_factory=dict)
+    "Milliseconds after the fault."
+
+
+def measure_client(series: ClientSeries) -> ClientFigures:
+    """Return the figures of one client."""
+    return ClientFigures(
+        sent=sum(len(flow.sent_s) for flow in series.flows),
+        lost=sum(_lost(flow) for flow in series.flows),
+        longest_gap_ms=max((longest_gap_ms(flow) for flow in series.flows), default=0.0),
+        flows_hit=sum(1 for flow in series.flows if _lost(flow)),
+        tcp_broken=sum(1 for each in series.connections if each.broken_s is not None),
+    )
+
+
+def measure_run(
+    clients: Mapping[str, ClientSeries],
+    arp: ArpSeries | None,
+    route: Iterable[RouteChange] | None,
+    fault_s: float,
+    removed_next_hop: str | None = None,
+) -> RunFigures:
+    """Return the figures of a run; `removed_next_hop` is the one the fault takes away."""
+    by_client = {name: measure_client(series) for name, series in clients.items()}
+    of_clients = by_client.values()
+    has_tcp = any(series.connections for series in clients.values())
+    changed = None if route is None else route_change_s(route, fault_s, removed_next_hop)
+    marks = {} if arp is None else arp_marks_ms(arp, fault_s)
+    if changed is not None:
+        marks["route_changed"] = _ms(changed - fault_s)
+    return RunFigures(
+        sent=sum(each.sent for each in of_clients),
+        lost=sum(each.lost for each in of_clients),
+        longest_gap_ms=max((each.longest_gap_ms for each in of_clients), default=0.0),
+        flows_hit=max((each.flows_hit for each in of_clients), default=0),
+        tcp_broken=max(each.tcp_broken for each in of_clients) if has_tcp else None,
+        arp_silence_ms=None if arp is None else arp_silence_ms(arp),
+        dual_answer_ms=None if arp is None else dual_answer_ms(arp),
+        route_change_ms=None if changed is None else _ms(changed - fault_s),
+        clients=by_client,
+        marks=marks,
+    )
+
+
+def longest_gap_ms(flow: Flow) -> float:
+    """Return the longest time between two echoes with a loss between them; 0 without loss.
+
+    A loss at either end of the flow counts from its first datagram, or to its last.
+    """
+    longest = 0.0
+    last_good = flow.sent_s[0] if flow.sent_s else 0.0
+    lost_since = False
+    for echoed in flow.echoed_s:
+        if not echoed:
+            lost_since = True
+            continue
+        if lost_since:
+            longest = max(longest, echoed - last_good)
+        last_good, lost_since = echoed, False
+    if lost_since:
+        longest = max(longest, flow.sent_s[-1] - last_good)
+    return _ms(longest)
+
+
+def arp_silence_ms(arp: ArpSeries) -> float:
+    """Return the longest time in which no request was answered: from one answer to the next."""
+    times = sorted(answer.answered_s for answer in arp.answers)
+    if not arp.asked_s:
+        return 0.0
+    bounds = [arp.asked_s[0], *times, arp.asked_s[-1]]
+    return _ms(max(later - earlier for earlier, later in pairwise(bounds)))
+
+
+def dual_answer_ms(arp: ArpSeries) -> float:
+    """Return how long two nodes answered: requests that both answered, times the step."""
+    return _ms(len(_requests_with_two_owners(arp)) * _median_step_s(arp.asked_s))
+
+
+def route_change_s(
+    changes: Iterable[RouteChange], fault_s: float, removed_next_hop: str | None
+) -> float | None:
+    """Return when the router's route first lacked the next hop (or changed at all), or None."""
+    for change in changes:
+        if change.at_s < fault_s:
+            continue
+        if removed_next_hop is None or removed_next_hop not in change.next_hops:
+            return change.at_s
+    return None
+
+
+def arp_marks_ms(arp: ArpSeries, fault_s: float) -> dict[str, float]:
+    """Return when, after the fault, another node first announced the address and answered."""
+    before = [answer.mac for answer in arp.answers if answer.answered_s < fault_s]
+    old = before[-1] if before else None
+    marks = {}
+    for frame in arp.gratuitous:
+        if frame.at_s >= fault_s and frame.mac != old:
+            marks["announced"] = _ms(frame.at_s - fault_s)
+            break
+    for answer in arp.answers:
+        if answer.answered_s >= fault_s and answer.mac != old:
+            marks["first_reply"] = _ms(answer.answered_s - fault_s)
+            break
+    return marks
+
+
+def _requests_with_two_owners(arp: ArpSeries) -> list[float]:
+    macs: dict[float, set[str]] = {}
+    for answer in arp.answers:
+        macs.setdefault(answer.asked_s, set()).add(answer.mac)
+    return sorted(asked for asked, owners in macs.items() if len(owners) > 1)
+
+
+def _median_step_s(times: tuple[float, ...]) -> float:
+    steps = sorted(later - earlier for earlier, later in pairwise(times))
+    return steps[len(steps) // 2] if steps else 0.0
+
+
+def _lost(flow: Flow) -> int:
+    return sum(1 for echoed in flow.echoed_s if not echoed)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
