@@ -1,0 +1,112 @@
+"""What ExaBGP must have: a pure function of what the brain wants and of what this node sees.
+
+Nothing here remembers: a changed address, a BFD session that fails, a drain, a brain that is gone,
+each only changes an argument, and the difference to what ExaBGP has is carried out.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from speaker.bgp.config import Neighbour, Path, PeerFault, neighbours_of, render
+from speaker.bgp.drain import Stance
+from speaker.bgp.routes import Refusal, Route, RouteKey, route_for
+from speaker.seam.messages import Address, BfdReport, BfdState, PeerIntent, Prefix, RouteIntent
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that the plan depends on."""
+
+    node: str
+    peers: Mapping[str, PeerIntent]
+    routes: tuple[RouteIntent, ...]
+    paths: Mapping[str, Path | PeerFault]
+    bfd: Mapping[Address, BfdReport] = field(default_factory=dict)
+    stance: Stance = Stance.WELCOME
+    refused: Mapping[Neighbour, str] = field(default_factory=dict)
+    "Neighbours whose config ExaBGP would not take, and its words."
+    agreed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    "By selector: the families of a session that is up."
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The neighbours by peer name, their routes, and all that can't be, by peer name."""
+
+    neighbours: Mapping[str, Neighbour]
+    routes: Mapping[RouteKey, Route]
+    held: frozenset[str]
+    "Peers held down, since BFD says that the path to them has failed."
+    faults: Mapping[str, str]
+    config: str
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """Peer names by selector."""
+        return {neighbour.selector: name for name, neighbour in self.neighbours.items()}
+
+
+def make_plan(world: World) -> Plan:
+    """Return what ExaBGP must have."""
+    wanted, faults = neighbours_of(world.peers.values(), world.paths, world.node)
+    texts = {name: f"BGPPeer {name}: {fault.value}" for name, fault in faults.items()}
+    held = frozenset(name for name in wanted if bfd_failed(world.peers[name], world.bfd))
+    neighbours: dict[str, Neighbour] = {}
+    for name, neighbour in wanted.items():
+        words = world.refused.get(neighbour)
+        if words is not None:
+            texts[name] = f"BGPPeer {name}: ExaBGP refuses it: {words}"
+        elif name not in held:
+            neighbours[name] = neighbour
+    routes: dict[RouteKey, Route] = {}
+    if world.stance is not Stance.WITHDRAW:
+        for name, neighbour in neighbours.items():
+            found, refused = _routes_of(world, name, neighbour)
+            routes.update(found)
+            if refused:
+                texts[name] = f"BGPPeer {name}: {refused}"
+    return Plan(neighbours, routes, held, texts, render(neighbours.values()))
+
+
+def bfd_failed(peer: PeerIntent, reports: Mapping[Address, BfdReport]) -> bool:
+    """Tell whether the path was up and failed; one that never was up forbids nothing.
+
+    RFC 5882 4.1 and FRR do the same: a peer without BFD still gets its session.
+    """
+    report = reports.get(peer.address) if peer.bfd else None
+    if report is None:
+        return False
+    return report.state in (BfdState.DOWN, BfdState.INIT) and report.diagnostic != ""
+
+
+def _routes_of(world: World, name: str, neighbour: Neighbour) -> tuple[dict[RouteKey, Route], str]:
+    peer, path = world.peers[name], world.paths[name]
+    assert isinstance(path, Path), "a neighbour has a path"
+    agreed = world.agreed.get(neighbour.selector)
+    routes: dict[RouteKey, Route] = {}
+    refused: dict[Refusal, list[Prefix]] = {}
+    for intent in world.routes:
+        if name not in intent.peers:
+            continue
+        found = route_for(peer, intent, path.next_hops, de_prefer=world.stance is Stance.DE_PREFER)
+        if agreed is not None and intent.prefix.version not in agreed:
+            found = Refusal.FAMILY_NOT_AGREED
+        if isinstance(found, Refusal):
+            refused.setdefault(found, []).append(intent.prefix)
+        else:
+            routes[neighbour.selector, intent.prefix] = found
+    return routes, "; ".join(_sentence(why, prefixes) for why, prefixes in refused.items())
+
+
+_SENTENCES: Mapping[Refusal, str] = {
+    Refusal.NO_NEXT_HOP: "the NIC towards it has no global address of that family to be next hop",
+    Refusal.FAMILY_NOT_AGREED: "it has not agreed to that address family",
+    Refusal.BAD_COMMUNITY: "a community is neither a:b nor large:a:b:c",
+    Refusal.REFUSED_BY_EXABGP: "ExaBGP refuses the route",
+}
+
+
+def _sentence(why: Refusal, prefixes: Iterable[Prefix]) -> str:
+    first, *others = sorted(prefixes, key=str)
+    more = f" and {len(others)} more" if others else ""
+    return f"{first}{more} not announced: {_SENTENCES[why]}"

@@ -1,0 +1,99 @@
+"""What ExaBGP says of its sessions, and what the brain is told of each peer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from speaker.bgp.commands import Negotiated, Session
+from speaker.bgp.plan import Plan
+from speaker.bgp.routes import Delta
+from speaker.seam.messages import BgpFault, Prefix, SessionReport, SessionState
+
+
+@dataclass(slots=True)
+class Sessions:
+    """The sessions by selector."""
+
+    up: set[str] = field(default_factory=set)
+    agreed: dict[str, frozenset[int]] = field(default_factory=dict)
+    "Families of the sessions that are up."
+    reasons: dict[str, str] = field(default_factory=dict)
+    "Why a session is down."
+    owed_end_of_rib: set[str] = field(default_factory=set)
+    "Came up, and have not been told that they have all routes (RFC 4724 4.1)."
+
+    def apply(self, event: Session | Negotiated) -> None:
+        """Take an event in."""
+        selector = event.selector
+        if isinstance(event, Negotiated):
+            self.agreed[selector] = event.versions
+        elif event.state == "up":
+            self.up.add(selector)
+            self.owed_end_of_rib.add(selector)
+            self.reasons.pop(selector, None)
+        elif event.state == "down":
+            self._lose(selector)
+            self.reasons[selector] = event.reason
+
+    def sync(self, up: Mapping[str, frozenset[int]]) -> None:
+        """Heal what a lost event has left wrong; `up` gives the families agreed on."""
+        for selector in self.up.difference(up):
+            self._lose(selector)
+        for selector, versions in up.items():
+            if selector not in self.up:
+                self.apply(Session(selector, "up"))
+            self.agreed[selector] = versions
+
+    def keep(self, selectors: Iterable[str]) -> None:
+        """Forget all other neighbours."""
+        for selector in {*self.up, *self.agreed, *self.reasons}.difference(selectors):
+            self._lose(selector)
+            self.reasons.pop(selector, None)
+
+    def _lose(self, selector: str) -> None:
+        self.up.discard(selector)
+        self.agreed.pop(selector, None)
+        self.owed_end_of_rib.discard(selector)
+
+
+def session_reports(
+    names: Iterable[str], plan: Plan, sessions: Sessions, delta: Delta
+) -> dict[str, SessionReport]:
+    """Return what the brain is to know of each peer."""
+    announced: dict[str, list[Prefix]] = {}
+    for selector, prefix in delta.actual:
+        announced.setdefault(selector, []).append(prefix)
+    reports = {}
+    for name in names:
+        neighbour = plan.neighbours.get(name)
+        if neighbour is None:
+            state = SessionState.HELD_DOWN if name in plan.held else SessionState.DOWN
+            reason = "BFD: the path has failed" if name in plan.held else plan.faults.get(name, "")
+            reports[name] = SessionReport(name, state, reason)
+            continue
+        selector = neighbour.selector
+        up = selector in sessions.up
+        prefixes = sorted(announced.get(selector, ()), key=str) if up else ()
+        reports[name] = SessionReport(
+            peer=name,
+            state=SessionState.UP if up else SessionState.CONNECTING,
+            reason="" if up else sessions.reasons.get(selector, ""),
+            announced=tuple(prefixes),
+            pending=delta.pending(selector),
+        )
+    return reports
+
+
+def faults(names: Iterable[str], plan: Plan, delta: Delta) -> dict[str, BgpFault]:
+    """Return what can't be done for each peer; empty when all can."""
+    selectors = plan.selectors
+    refused: dict[str, list[str]] = {}
+    for selector, prefix in delta.refused:
+        if selector in selectors:
+            refused.setdefault(selectors[selector], []).append(str(prefix))
+    found = {}
+    for name in names:
+        texts = [plan.faults[name]] if name in plan.faults else []
+        if name in refused:
+            texts.append(f"BGPPeer {name}: ExaBGP refuses {', '.join(sorted(refused[name])[:3])}")
+        found[name] = BgpFault(name, "; ".join(texts))
+    return found
