@@ -4,11 +4,11 @@ One table says where each kind lives. Paths are plain text, so that the client n
 nothing about kinds and a test can name any path it likes.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from kube.objects import Json, ObjectName
 from kube.snapshot import Kind
@@ -59,6 +59,30 @@ class Page:
     items: tuple[Json, ...]
     resource_version: str
     next: str = ""
+
+
+class Reader(Protocol):
+    """What watching needs of a client."""
+
+    async def get(self, path: str, *, timeout_s: float) -> Json:
+        """Return one object."""
+
+    def list_pages(
+        self, path: str, *, label_selector: str, field_selector: str
+    ) -> AsyncGenerator[Page, None]:
+        """Give the pages of a list."""
+
+    def watch_lines(
+        self,
+        path: str,
+        *,
+        resource_version: str,
+        watch_s: int,
+        idle_s: float,
+        label_selector: str,
+        field_selector: str,
+    ) -> AsyncGenerator[bytes, None]:
+        """Give the lines of a watch, the first (empty) as soon as it is open."""
 
 
 @dataclass(frozen=True, slots=True)

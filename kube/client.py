@@ -1,55 +1,35 @@
-"""Requests to the API server: the only module that loads the `kubernetes` package.
+"""Requests to the API server, in plain JSON: typed models cost fifty times as much.
 
-`kubernetes.aio` gives configuration, TLS and authentication, and its aiohttp session; its models
-are not used, since they cost fifty times what plain JSON costs. Every call has a deadline, and
-every failure is an `ApiError`. A service account's token is read anew for each request, because
-it rotates; a kubeconfig is read anew after a 401 or a refused certificate.
+Every call has a deadline, and every failure is an `ApiError`.
 """
 
 import asyncio
 import gc
 import json
-import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
-import yaml
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from kube.api import ApiError, Page, Patch, parse_error
 from kube.objects import Json
+from kube.session.client import CredentialsError, Session
 
-__all__ = ["ApiError", "Client", "Page", "Patch"]
-
-LOG = logging.getLogger("kube.client")
+__all__ = ["ApiError", "Client", "CredentialsError", "Page", "Patch"]
 
 REQUEST_TIMEOUT_S = 10.0
 LIST_TIMEOUT_S = 30.0
 "For each page."
-CONNECT_TIMEOUT_S = 5.0
 PAGE_SIZE = 500
-RELOAD_INTERVAL_S = 10.0
-"Credentials are read anew at most this often, whatever the server answers."
-TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 class Client:
     """A connection to one API server; use `async with Client.connect(kubeconfig) as client`."""
 
-    def __init__(self, kubeconfig: str | None) -> None:
-        self._kubeconfig = kubeconfig
-        self._token_file: Path | None = None
-        self._configuration: Any = None
-        self._rest: Any = None
-        self._session: aiohttp.ClientSession | None = None
-        self._stale_since: float | None = None
-        self._loaded_at = 0.0
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._listing = 0
         self.requests: Counter[tuple[str, int]] = Counter()
         "Requests by verb and HTTP status, 0 for no answer."
@@ -58,12 +38,12 @@ class Client:
     @asynccontextmanager
     async def connect(cls, kubeconfig: str | None = None) -> AsyncGenerator[Self, None]:
         """Give a client for the kubeconfig file, or for the Pod's service account without one."""
-        client = cls(kubeconfig)
-        await client._load()
+        session = Session(kubeconfig)
+        await session.open()
         try:
-            yield client
+            yield cls(session)
         finally:
-            await client._close()
+            await session.close()
 
     async def get(self, path: str, *, timeout_s: float = REQUEST_TIMEOUT_S) -> Json:
         """Return one object, or any JSON document of the API server."""
@@ -157,7 +137,7 @@ class Client:
         }
         with self._failures_named("WATCH"):
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                response = await self._send("GET", path, query=query)
+                response = await self._session.send("GET", path, query=query)
             try:
                 async with asyncio.timeout(REQUEST_TIMEOUT_S):
                     await self._checked("WATCH", response)
@@ -183,7 +163,7 @@ class Client:
     ) -> Json:
         with self._failures_named(method):
             async with asyncio.timeout(timeout_s):
-                response = await self._send(
+                response = await self._session.send(
                     method, path, query=query or {}, body=body, content=content
                 )
                 async with response:
@@ -193,88 +173,18 @@ class Client:
             raise ApiError(0, "BadAnswer", f"{method} {path} gave no JSON object")
         return answer
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str],
-        body: Any = None,
-        content: str = "application/json",
-    ) -> aiohttp.ClientResponse:
-        if self._stale_since is not None:
-            await self._reload()
-        assert self._session is not None, "use Client.connect"
-        headers = {"Accept": "application/json", "User-Agent": "herald", **await self._auth()}
-        if body is not None:
-            headers["Content-Type"] = content
-        return await self._session.request(
-            method,
-            self._configuration.host.rstrip("/") + path,
-            params=query,
-            data=None if body is None else json.dumps(body).encode(),
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-            server_hostname=self._configuration.tls_server_name or None,
-        )
-
     async def _checked(self, verb: str, response: aiohttp.ClientResponse) -> None:
         self.requests[verb, response.status] += 1
         if response.status < 400:
             return
         if response.status == 401:
-            self._mark_stale()
+            self._session.distrust()
         raw = await response.read()
         try:
             body = json.loads(raw)
         except ValueError:
             body = raw.decode(errors="replace")
         raise parse_error(response.status, response.reason or "", body)
-
-    async def _auth(self) -> dict[str, str]:
-        if self._token_file is not None:
-            token = self._token_file.read_text().strip()
-            return {"Authorization": f"Bearer {token}"}
-        settings = await self._configuration.auth_settings()
-        return {s["key"]: s["value"] for s in settings.values() if s["in"] == "header"}
-
-    async def _load(self) -> None:
-        configuration = Configuration()
-        if self._kubeconfig is None:
-            load_incluster_config(client_configuration=configuration, try_refresh_token=False)
-            self._token_file = TOKEN_FILE
-        else:
-            await load_kube_config(
-                config_file=self._kubeconfig,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-            self._token_file = _token_file(Path(self._kubeconfig))
-        await self._close()
-        self._configuration = configuration
-        self._rest = RESTClientObject(configuration)
-        # The session is the client's, with its TLS context, proxy and large read buffer.
-        self._session = self._rest.pool_manager = self._rest._create_pool_manager()  # noqa: SLF001
-        self._loaded_at = asyncio.get_running_loop().time()
-
-    async def _reload(self) -> None:
-        """Read the credentials anew; on failure go on with those we have."""
-        now = asyncio.get_running_loop().time()
-        self._stale_since = None
-        if now - self._loaded_at < RELOAD_INTERVAL_S:
-            return
-        self._loaded_at = now
-        try:
-            await self._load()
-        except (ConfigException, OSError, ValueError) as error:
-            LOG.warning("credentials not readable", extra={"fields": {"error": str(error)}})
-
-    def _mark_stale(self) -> None:
-        self._stale_since = asyncio.get_running_loop().time()
-
-    async def _close(self) -> None:
-        if self._rest is not None:
-            await self._rest.close()
 
     def _failures_named(self, verb: str) -> "_Failures":
         return _Failures(self, verb)
@@ -286,7 +196,7 @@ class Client:
         """Count a request without an answer; after a TLS failure read the credentials anew."""
         self.requests[verb, 0] += 1
         if certificate:
-            self._mark_stale()
+            self._session.distrust()
 
     def listing(self, change: int) -> None:
         """Pause the cyclic collector while lists run: it is most of their cost."""
@@ -345,13 +255,3 @@ def _page(body: Json) -> Page:
         # An answer that is no list must never be taken for an empty one.
         raise ApiError(0, "BadAnswer", "a list without items")
     return Page(tuple(items), str(meta.get("resourceVersion") or ""), meta.get("continue") or "")
-
-
-def _token_file(kubeconfig: Path) -> Path | None:
-    """Return the current user's `tokenFile`, which rotates, or None."""
-    config = yaml.safe_load(kubeconfig.read_text()) or {}
-    contexts = {each["name"]: each["context"] for each in config.get("contexts") or ()}
-    users = {each["name"]: each.get("user") or {} for each in config.get("users") or ()}
-    user = users.get((contexts.get(config.get("current-context")) or {}).get("user")) or {}
-    file = user.get("tokenFile")
-    return kubeconfig.parent / file if file and "token" not in user else None

@@ -13,8 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kube.api import ApiError, collection_path, object_path
-from kube.client import Client
+from kube.api import ApiError, Reader, collection_path, object_path
 from kube.freshness import PROBE_TIMEOUT_S, Freshness
 from kube.objects import Json, ObjectName, parse_name
 from kube.snapshot import Kind, Snapshot
@@ -49,7 +48,7 @@ class Watcher:
 
     def __init__(
         self,
-        client: Client,
+        client: Reader,
         selections: tuple[Selection, ...],
         on_change: OnChange,
         *,

@@ -74,6 +74,16 @@ class ServicePort:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One of our own entries of `status.conditions`; `status` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A Service, trimmed to what allocation and announcing read."""
 
@@ -98,6 +108,8 @@ class Service:
     "`status.loadBalancer.ingress[].ip`, in its order; entries without a readable IP are left out."
     ingress_complete: bool = True
     "False when some ingress entry is a hostname or not an address."
+    conditions: tuple[Condition, ...] = ()
+    "Only those of our own prefix."
     resource_version: str = field(default="", compare=False)
 
     def annotation(self, key: str) -> str | None:
@@ -218,6 +230,16 @@ def parse_service(obj: Json) -> Service:
             health_check_node_port=spec.get("healthCheckNodePort") or 0,
             ingress=ingress,
             ingress_complete=len(ingress) == len(entries),
+            conditions=tuple(
+                Condition(
+                    type=each["type"],
+                    status=each.get("status") or "",
+                    reason=each.get("reason") or "",
+                    message=each.get("message") or "",
+                )
+                for each in status.get("conditions") or ()
+                if str(each.get("type")).startswith(OWN_ANNOTATION_PREFIX)
+            ),
             resource_version=meta.get("resourceVersion") or "",
         )
     except (AttributeError, TypeError, ValueError) as error:

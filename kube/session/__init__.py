@@ -1,0 +1,1 @@
+"""One authenticated HTTP session with the API server."""
