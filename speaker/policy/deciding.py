@@ -38,6 +38,21 @@ NEEDS: Mapping[Protocol, frozenset[Kind]] = {
 """What must have been listed before a protocol decides anything: unknown is never empty."""
 
 
+def needs(protocol: Protocol, snapshot: Snapshot) -> frozenset[Kind]:
+    """Return the kinds a protocol decides on, with those that its objects refer to."""
+    always = NEEDS[protocol]
+    if protocol is Protocol.LAYER2:
+        return always
+    peers = [peer.spec for peer in snapshot.bgp_peers.values()]
+    ads = [ad.spec for ad in snapshot.bgp_advertisements.values()]
+    referred = {
+        Kind.SECRET: any(peer.password_secret.name for peer in peers),
+        Kind.BFD_PROFILE: any(peer.bfd_profile for peer in peers),
+        Kind.COMMUNITY: any(":" not in each for ad in ads for each in ad.communities),
+    }
+    return always | {kind for kind, needed in referred.items() if needed}
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """One decision that changed, and the one before it; None where there is none."""
@@ -65,11 +80,11 @@ class Deciding:
 
     def started(self, protocol: Protocol) -> bool:
         """Tell whether everything the protocol decides on has been listed."""
-        return self.view.snapshot.listed >= NEEDS[protocol]
+        return not self.missing(protocol)
 
     def missing(self, protocol: Protocol) -> tuple[Kind, ...]:
         """Return the kinds the protocol still waits for."""
-        lacking = NEEDS[protocol] - self.view.snapshot.listed
+        lacking = needs(protocol, self.view.snapshot) - self.view.snapshot.listed
         return tuple(sorted(lacking, key=lambda kind: kind.value))
 
     @property
@@ -100,6 +115,10 @@ class Deciding:
         for name, port in self._ports.items():
             if port in changed:
                 self._dirty |= dict.fromkeys(self._held.get(name, ()))
+
+    def ports_of(self, services: Iterable[ObjectName]) -> frozenset[int]:
+        """Return the health ports that these Services ask."""
+        return frozenset(port for name in services if (port := self._ports.get(name)))
 
     def wanted_ports(self) -> frozenset[int]:
         """Return the health ports that matter: the node's, and those of Services open here."""

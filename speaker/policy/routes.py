@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
-from kube.configuration import BGPAd, Peer
+from kube.configuration import BGPAd
 from kube.objects import Address
 from speaker.policy.decide import Decision
 from speaker.policy.gates import Gate, Withheld
@@ -48,7 +48,7 @@ def paths(decision: Decision, sessions: Sessions) -> list[Path]:
     return [
         Path(
             prefix=prefix_of(ad, decision.address),
-            peer=peer.name,
+            peer=peer,
             advertisement=ad.name,
             communities=ad.communities,
             local_pref=ad.local_pref,
@@ -57,7 +57,7 @@ def paths(decision: Decision, sessions: Sessions) -> list[Path]:
         )
         for ad in decision.advertisements
         if isinstance(ad, BGPAd)
-        for peer in _peers(ad, sessions, decision.address)
+        for peer in _peers(ad, sessions)
     ]
 
 
@@ -100,17 +100,12 @@ def _attributes(own: list[Path]) -> tuple[tuple[str, ...], int]:
     return tuple(communities), own[0].local_pref
 
 
-def _peers(ad: BGPAd, sessions: Sessions, address: Address) -> list[Peer]:
-    # A session carries the prefixes of its own transport's family only, as in MetalLB.
-    return [
-        peer
-        for name, peer in sessions.peers.items()
-        if (not ad.peers or name in ad.peers) and peer.address.version == address.version
-    ]
+def _peers(ad: BGPAd, sessions: Sessions) -> list[str]:
+    # A session carries both families, so the peer's own family is no matter here.
+    return [name for name in sessions.peers if not ad.peers or name in ad.peers]
 
 
 def _no_peer(decision: Decision, sessions: Sessions) -> Withheld:
-    family = f"IPv{decision.address.version}"
     if not sessions.peers:
         return Withheld(
             Gate.PEER,
@@ -123,8 +118,8 @@ def _no_peer(decision: Decision, sessions: Sessions) -> Withheld:
         Gate.PEER,
         f"BGPAdvertisement {names}",
         "spec.peers",
-        f"none of the peers it names has an {family} session with this node: an {family} prefix "
-        f"needs a BGPPeer with an {family} address",
+        "none of the peers it names has a session with this node: name one of "
+        + ", ".join(sessions.peers),
     )
 
 

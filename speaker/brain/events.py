@@ -1,0 +1,89 @@
+"""Events on Services: one for each move of an address, one for each stranger on it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kube.objects import ObjectName, Service
+from speaker.brain.moves import Move
+from speaker.policy.gates import Protocol, Withheld
+from speaker.seam.messages import ConflictReport
+
+COMPONENT = "herald-speaker"
+NODE_ASSIGNED = "nodeAssigned"
+"MetalLB's word, so that what greps for it goes on working."
+ANNOUNCE_FAILED = "announceFailed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEvent:
+    """An Event to write; `key` is what a newer one of the same matter replaces."""
+
+    service: ObjectName
+    uid: str
+    reason: str
+    message: str
+    warning: bool = False
+
+    @property
+    def key(self) -> tuple[ObjectName, str]:
+        """Return what this Event is about."""
+        return self.service, self.reason
+
+
+def on_move(move: Move, service: Service, protocol: Protocol) -> ServiceEvent:
+    """Return the Event for an address that has come to the node `move.after`."""
+    text = f'announcing from node "{move.after}" with protocol "{protocol.value}": {move.address}'
+    text += f" on {move.interface}"
+    if move.before:
+        text += f', before on node "{move.before}"'
+    return ServiceEvent(
+        service.name, service.uid, NODE_ASSIGNED, f"{text} ({move.cause or 'no cause known'})"
+    )
+
+
+def on_conflict(conflict: ConflictReport, service: Service, node: str) -> ServiceEvent:
+    """Return the Event for a stranger who answers for one of the Service's addresses."""
+    return ServiceEvent(
+        service.name,
+        service.uid,
+        ANNOUNCE_FAILED,
+        f"{conflict.mac} answers for {conflict.address} on {conflict.interface} of node {node} and "
+        "is no speaker: take the address from that host, or from the pool",
+        warning=True,
+    )
+
+
+def on_withheld(gate: Withheld, service: Service, node: str) -> ServiceEvent:
+    """Return the Event for a gate that only its operator can open."""
+    return ServiceEvent(
+        service.name,
+        service.uid,
+        ANNOUNCE_FAILED,
+        f"node {node}: {gate.object}: {gate.field}: {gate.sentence}",
+        warning=True,
+    )
+
+
+def body(event: ServiceEvent, *, name: str, node: str, timestamp: str) -> dict[str, Any]:
+    """Return the Event as the API wants it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": event.service.namespace},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "namespace": event.service.namespace,
+            "name": event.service.name,
+            "uid": event.uid,
+        },
+        "reason": event.reason,
+        "message": event.message[:1024],
+        "type": "Warning" if event.warning else "Normal",
+        "source": {"component": COMPONENT, "host": node},
+        "reportingComponent": COMPONENT,
+        "reportingInstance": node,
+        "firstTimestamp": timestamp,
+        "lastTimestamp": timestamp,
+        "count": 1,
+    }

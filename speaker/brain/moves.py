@@ -1,0 +1,62 @@
+"""Which node has an address, and how it came to move: a bounded history with causes.
+
+Fed by wire's reports. What wire says while it greets us is how things stand, not a move, unless we
+knew better before.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from speaker.seam.messages import Address, AddressForgotten, OwnerReport, OwnerState
+
+HISTORY = 1000
+"""Moves kept over all addresses; at some 200 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An address changed hands on a NIC. Times are loop seconds."""
+
+    address: Address
+    interface: str
+    before: str
+    "Node name; empty if nobody had it."
+    after: str
+    cause: str
+    generation: int
+    at: float
+
+
+@dataclass(slots=True)
+class Moves:
+    """The last owners known, and the moves between them."""
+
+    _owners: dict[tuple[Address, str], str] = field(default_factory=dict)
+    _history: deque[Move] = field(default_factory=lambda: deque(maxlen=HISTORY))
+
+    def take(self, report: OwnerReport, *, greeting: bool, now: float) -> Move | None:
+        """Return the move that the report tells of, or None when nobody else has the address."""
+        key = (report.address, report.interface)
+        known = key in self._owners
+        before = self._owners.get(key, "")
+        after = report.owner if report.state in (OwnerState.OWNED, OwnerState.OTHER) else ""
+        self._owners[key] = after
+        if before == after or (greeting and not known):
+            return None
+        move = Move(
+            report.address, report.interface, before, after, report.cause, report.generation, now
+        )
+        self._history.append(move)
+        return move
+
+    def forget(self, report: AddressForgotten) -> None:
+        """Know nothing of the address on the NIC any more."""
+        self._owners.pop((report.address, report.interface), None)
+
+    def of(self, address: Address) -> list[Move]:
+        """Return the moves of one address, oldest first."""
+        return [move for move in self._history if move.address == address]
+
+    def all(self) -> list[Move]:
+        """Return all moves, oldest first."""
+        return list(self._history)

@@ -1,0 +1,184 @@
+"""The brain's parts, joined: watches, probes, decisions, channels, Events and pages."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from kube.client import Client
+from kube.driver import LOAD_BALANCERS, Selection, Watcher
+from kube.objects import Address
+from kube.pod import Pages, serving
+from kube.snapshot import Kind, Snapshot
+from kube.store import Changes
+from speaker.brain.driver import Channel, EventWriter
+from speaker.brain.events import on_conflict, on_move
+from speaker.brain.identity import CLUSTER_NAMESPACE
+from speaker.brain.moves import Moves
+from speaker.brain.prober import Prober
+from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler, State
+from speaker.brain.status import Reports, status
+from speaker.policy.deciding import Deciding
+from speaker.policy.gates import Protocol
+from speaker.policy.health import Health
+from speaker.policy.view import SPEAKER_LABELS, Self
+from speaker.seam.messages import (
+    AddressForgotten,
+    ConflictReport,
+    End,
+    Message,
+    OwnerReport,
+    OwnerState,
+)
+
+LOG = logging.getLogger("speaker.brain")
+
+FRESHNESS_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The flags."""
+
+    own: Self
+    kubeconfig: str | None
+    socket_dir: Path
+    state_dir: Path | None
+    health_port: int
+    metrics_port: int
+    health_gates: bool
+
+
+async def brain(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until `stop` is set; leave wire and bgp as they are."""
+    async with Client.connect(settings.kubeconfig) as client:
+        parts = Brain(settings, client)
+        pages = Pages(ready=parts.not_ready, json={"/status": parts.status})
+        registry = CollectorRegistry()
+        async with serving(
+            pages,
+            registry,
+            health_port=settings.health_port,
+            metrics_port=settings.metrics_port,
+        ):
+            await parts.run(stop)
+
+
+class Brain:
+    """One brain; `run` lasts until it is told to stop."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        loop = asyncio.get_running_loop()
+        own, folder = settings.own, settings.socket_dir
+        self._state = State(Deciding(own), Health(loop.time()), settings.health_gates)
+        self._moves = Moves()
+        self._greeted: set[str] = set()
+        self._wire = Channel(folder / "wire.sock", "wire", WIRE_KINDS, self._hear, self._lose)
+        self._bgp = Channel(folder / "bgp.sock", "bgp", BGP_KINDS, self._hear, self._lose)
+        self._prober = Prober(self._state.health, self._node_addresses, self._on_verdicts)
+        self._reconciler = Reconciler(
+            self._state, wire=self._wire, bgp=self._bgp, wake_prober=self._prober.wake
+        )
+        self._events = EventWriter(client, own.node)
+        self._watcher = Watcher(client, selections(own.namespace), self._on_change)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run all parts until `stop` is set."""
+        async with asyncio.TaskGroup() as tasks:
+            parts = (self._watcher, self._reconciler, self._prober, self._wire, self._bgp)
+            running = [tasks.create_task(part.run()) for part in (*parts, self._events)]
+            running.append(tasks.create_task(self._stay_fresh()))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+
+    def not_ready(self) -> str:
+        """Return what is missing before this node's intent is known."""
+        missing = [
+            f"{protocol.value} waits for {', '.join(kind.value for kind in kinds)}"
+            for protocol in Protocol
+            if (kinds := self._state.deciding.missing(protocol))
+        ]
+        return "" if len(missing) < len(Protocol) else "; ".join(missing)
+
+    def status(self) -> Any:
+        """Return what `/status` shows."""
+        return status(self._state, self._reports(), asyncio.get_running_loop().time())
+
+    def _reports(self) -> Reports:
+        return Reports(
+            api_age_s=self._watcher.age_s(),
+            connected={each.peer: each.connected for each in (self._wire, self._bgp)},
+            wire=self._wire.mirror,
+            bgp=self._bgp.mirror,
+            moves=self._moves,
+        )
+
+    def _node_addresses(self) -> Iterable[Address]:
+        node = self._state.deciding.view.node
+        return node.internal_ips if node is not None else ()
+
+    def _on_change(self, snapshot: Snapshot, changes: Changes) -> None:
+        self._reconciler.take_change(snapshot, changes)
+        self._prober.wake()
+
+    def _on_verdicts(self) -> None:
+        self._reconciler.take_verdicts(asyncio.get_running_loop().time())
+
+    def _hear(self, peer: str, message: Message) -> None:
+        match message:
+            case End():
+                self._greeted.add(peer)
+            case OwnerReport():
+                self._hear_owner(message, greeting=peer not in self._greeted)
+            case AddressForgotten():
+                self._moves.forget(message)
+            case ConflictReport() if message.mac is not None and not message.proxy:
+                for service in self._state.deciding.view.services(message.address):
+                    self._events.add(on_conflict(message, service, self._state.own.node))
+
+    def _hear_owner(self, report: OwnerReport, *, greeting: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        move = self._moves.take(report, greeting=greeting, now=now)
+        if move is None:
+            return
+        fields = {"address": str(move.address), "interface": move.interface, "to": move.after}
+        LOG.info("moved", extra={"fields": fields | {"from": move.before, "cause": move.cause}})
+        if report.state is OwnerState.OWNED and not greeting:
+            for service in self._state.deciding.view.services(move.address):
+                self._events.add(on_move(move, service, Protocol.LAYER2))
+
+    def _lose(self, peer: str) -> None:
+        self._greeted.discard(peer)
+        LOG.warning("connection lost", extra={"fields": {"peer": peer}})
+
+    async def _stay_fresh(self) -> None:
+        while True:
+            self._reconciler.tell_freshness(self._watcher.age_s())
+            await asyncio.sleep(FRESHNESS_INTERVAL_S)
+
+
+def selections(namespace: str) -> tuple[Selection, ...]:
+    """Return what a speaker watches."""
+    labels = ",".join(f"{key}={value}" for key, value in SPEAKER_LABELS.items())
+    own_kinds = (
+        Kind.SECRET,
+        Kind.IP_ADDRESS_POOL,
+        Kind.L2_ADVERTISEMENT,
+        Kind.BGP_ADVERTISEMENT,
+        Kind.BGP_PEER,
+        Kind.BFD_PROFILE,
+        Kind.COMMUNITY,
+    )
+    return (
+        Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True),
+        Selection(Kind.ENDPOINT_SLICE),
+        Selection(Kind.NODE),
+        Selection(Kind.NAMESPACE, field_selector=f"metadata.name={CLUSTER_NAMESPACE}"),
+        Selection(Kind.POD, namespace, label_selector=labels),
+        *(Selection(kind, namespace) for kind in own_kinds),
+    )

@@ -1,0 +1,210 @@
+"""From the watched cluster to what wire and bgp are told: decides what is dirty, in slices.
+
+Every change of the snapshot, of a health verdict or of a report ends here. Decisions are taken in
+slices of `SLICE_S`, so that probes, pages and watches go on beside a large change.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from kube.configuration import Configuration
+from kube.faults import Fault
+from kube.snapshot import Kind, Snapshot
+from kube.store import Changes
+from kube.validation import usable
+from speaker.brain.driver import Channel
+from speaker.brain.identity import identity
+from speaker.policy.decide import Verdicts
+from speaker.policy.deciding import Decided, Deciding
+from speaker.policy.eligibility import drained
+from speaker.policy.gates import Protocol
+from speaker.policy.health import Health
+from speaker.policy.intents import address_intent, expected_nodes
+from speaker.policy.view import Self
+from speaker.seam.messages import (
+    AddressIntent,
+    BfdIntent,
+    Drain,
+    Expected,
+    Freshness,
+    Identity,
+    Message,
+    PeerIntent,
+    Prefix,
+    RouteIntent,
+)
+
+LOG = logging.getLogger("speaker.brain")
+
+SLICE_S = 0.005
+CONFIGURED_BY = frozenset(
+    {
+        Kind.NODE,
+        Kind.SECRET,
+        Kind.IP_ADDRESS_POOL,
+        Kind.L2_ADVERTISEMENT,
+        Kind.BGP_ADVERTISEMENT,
+        Kind.BGP_PEER,
+        Kind.BFD_PROFILE,
+        Kind.COMMUNITY,
+    }
+)
+WIRE_KINDS = (Identity, Expected, Drain, AddressIntent, BfdIntent)
+"What the brain says to wire, and to bgp."
+BGP_KINDS = (Drain, PeerIntent, RouteIntent)
+
+
+@dataclass(slots=True)
+class State:
+    """What the brain knows and has decided; status and metrics are views of it."""
+
+    deciding: Deciding
+    health: Health
+    health_gates: bool = True
+    configuration: Configuration = field(default_factory=Configuration)
+    faults: tuple[Fault, ...] = ()
+    identity_fault: str = ""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The cluster as it was decided upon."""
+        return self.deciding.view.snapshot
+
+    @property
+    def own(self) -> Self:
+        """Who decides."""
+        return self.deciding.view.own
+
+
+class Reconciler:
+    """Turns changes into decisions and decisions into intents."""
+
+    def __init__(
+        self, state: State, *, wire: Channel, bgp: Channel, wake_prober: Callable[[], None]
+    ) -> None:
+        self.state = state
+        self._wire = wire
+        self._bgp = bgp
+        self._wake_prober = wake_prober
+        self._wake = asyncio.Event()
+        self._verdicts: Verdicts = {}
+
+    def take_change(self, snapshot: Snapshot, changes: Changes) -> None:
+        """Take what the API server says now."""
+        state = self.state
+        if changes.kinds or not CONFIGURED_BY.isdisjoint(changes.names):
+            state.configuration, state.faults = usable(snapshot, state.configuration)
+        state.deciding.update(snapshot, state.configuration, changes.services)
+        ports = state.deciding.ports_of(changes.services)
+        state.health.touch(ports, asyncio.get_running_loop().time())
+        self._wake.set()
+
+    def take_verdicts(self, now: float) -> None:
+        """Look at the health verdicts as they are now."""
+        before, after = self._verdicts, self.state.health.verdicts(now)
+        if before == after:
+            return
+        self._verdicts = after
+        changed = {p for p in before.keys() | after.keys() if before.get(p) != after.get(p)}
+        for port in changed & after.keys():
+            fields = {"port": port, "verdict": after[port].value}
+            LOG.info("health", extra={"fields": fields})
+        if self.state.health_gates:
+            self.state.deciding.mark_ports(changed)
+            self._wake.set()
+
+    def tell_freshness(self, age_s: float) -> None:
+        """Say how old the knowledge of the API is."""
+        for channel in (self._wire, self._bgp):
+            channel.send([Freshness(round(age_s, 3))])
+
+    async def run(self) -> None:
+        """Decide until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self.state.deciding.dirty:
+                self._decide(loop.time() + SLICE_S)
+                await asyncio.sleep(0)
+            self._settle()
+
+    def _decide(self, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        verdicts = self._verdicts if self.state.health_gates else None
+        changed, prefixes = self.state.deciding.step(verdicts, lambda: loop.time() < until)
+        for each in changed:
+            _log(each)
+            if each.protocol is Protocol.LAYER2:
+                self._wire.send(self._address(each))
+        for prefix in prefixes:
+            self._bgp.send(self._route(prefix))
+
+    def _settle(self) -> None:
+        """After a full pass: say the rest, and what is known now."""
+        deciding, wire, bgp = self.state.deciding, self._wire, self._bgp
+        listed = self.state.snapshot.listed
+        self._want(deciding.wanted_ports())
+        if {Kind.NAMESPACE, Kind.SECRET} <= listed:
+            self._introduce()
+        if {Kind.POD, Kind.NODE} <= listed:
+            wire.send(wire.told.set(Expected(expected_nodes(deciding.view))))
+            wire.know([Expected])
+        if Kind.NODE in listed:
+            drain = Drain(drained(deciding.view.node) is not None)
+            for channel in (wire, bgp):
+                channel.send(channel.told.set(drain))
+        if deciding.started(Protocol.LAYER2):
+            wire.know([AddressIntent, Drain])
+        if deciding.started(Protocol.BGP):
+            sessions = deciding.sessions
+            wire.send(wire.told.replace_all(BfdIntent, sessions.bfd))
+            bgp.send(bgp.told.replace_all(PeerIntent, sessions.bgp))
+            wire.know([BfdIntent])
+            bgp.know(BGP_KINDS)
+
+    def _want(self, ports: Iterable[int]) -> None:
+        self.state.health.want(ports, asyncio.get_running_loop().time())
+        self._wake_prober()
+
+    def _introduce(self) -> None:
+        found = identity(self.state.own, self.state.snapshot)
+        if isinstance(found, str):
+            if self.state.identity_fault != found:
+                LOG.warning("no identity", extra={"fields": {"fault": found}})
+            self.state.identity_fault = found
+            return
+        self.state.identity_fault = ""
+        self._wire.send(self._wire.told.set(found))
+        self._wire.know([Identity])
+
+    def _address(self, decided: Decided) -> list[Message]:
+        after = decided.after
+        intent = None if after is None else address_intent(self.state.deciding.view, after)
+        if intent is None:
+            return self._wire.told.drop((AddressIntent, decided.address))
+        return self._wire.told.set(intent)
+
+    def _route(self, prefix: Prefix) -> list[Message]:
+        intent = self.state.deciding.route(prefix)
+        if intent is None:
+            return self._bgp.told.drop((RouteIntent, prefix))
+        return self._bgp.told.set(intent)
+
+
+def _log(decided: Decided) -> None:
+    """Log what changed for an address, with the first gate that stands against it."""
+    before, after = decided.before, decided.after
+    if before is not None and after is not None and before.closed == after.closed:
+        return
+    fields = {"address": str(decided.address), "protocol": decided.protocol.value}
+    if after is None:
+        LOG.info("address gone", extra={"fields": fields})
+    elif after.may:
+        LOG.info("address may be announced", extra={"fields": fields})
+    else:
+        gate = after.closed[0]
+        fields |= {"gate": gate.gate.value, "object": gate.object, "field": gate.field}
+        LOG.info("address withheld", extra={"fields": fields | {"why": gate.sentence}})

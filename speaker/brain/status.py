@@ -1,0 +1,207 @@
+"""What `/status` shows: the decisions' own trace and what wire and bgp report, as plain JSON.
+
+`herald status`, `explain` and `why-moved` print this and decide nothing themselves.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kube.objects import Address
+from speaker.brain.moves import Move, Moves
+from speaker.policy.decide import Decision
+from speaker.policy.deciding import Deciding
+from speaker.policy.gates import MEANINGS, Gate, Protocol, Withheld
+from speaker.policy.routes import paths
+from speaker.seam.messages import (
+    BfdReport,
+    BgpFault,
+    ConflictReport,
+    InterfaceReport,
+    NeighbourReport,
+    OwnerReport,
+    SessionReport,
+)
+from speaker.seam.mirror import Mirror
+
+if TYPE_CHECKING:
+    from speaker.brain.reconciler import State
+
+SCHEMA = 1
+L2_ONLY = frozenset({Gate.SHARED_SELECTORS})
+BGP_ONLY = frozenset({Gate.PEER, Gate.CONSISTENT})
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What the brain knows beside its own decisions."""
+
+    api_age_s: float
+    connected: Mapping[str, bool]
+    "By process."
+    wire: Mirror
+    bgp: Mirror
+    moves: Moves
+
+
+def status(state: "State", reports: Reports, now: float) -> Json:
+    """Return the whole page. All `at_s` are on the same clock as `now_s`."""
+    deciding = state.deciding
+    return {
+        "schema": SCHEMA,
+        "node": state.own.node,
+        "now_s": round(now, 3),
+        "api": _api(state, reports),
+        "processes": dict(reports.connected),
+        "faults": [
+            {"object": f"{f.kind.value} {f.name}", "field": f.field, "sentence": f.text,
+             "reason": f.reason.value, "refused": f.refused}
+            for f in state.faults
+        ],
+        "identity_fault": state.identity_fault,
+        "health": {str(p): v.value for p, v in sorted(state.health.verdicts(now).items())},
+        "addresses": [
+            _decision(deciding, decision, reports)
+            for protocol in Protocol
+            for decision in deciding.of(protocol)
+        ],
+        "sessions": [_session(each) for each in reports.bgp.of(SessionReport)],
+        "bgp_faults": [
+            {"peer": each.peer, "sentence": each.text}
+            for each in reports.bgp.of(BgpFault)
+            if each.text
+        ],
+        **_segment(reports),
+        "moves": [_move(each) for each in reports.moves.all()],
+    }  # fmt: skip
+
+
+def _api(state: "State", reports: Reports) -> Json:
+    snapshot = state.snapshot
+    return {
+        "age_s": round(reports.api_age_s, 3),
+        "stale": snapshot.stale,
+        "missing": {
+            protocol.value: [kind.value for kind in state.deciding.missing(protocol)]
+            for protocol in Protocol
+        },
+        "unavailable": {kind.value: why for kind, why in snapshot.unavailable.items()},
+    }
+
+
+def _segment(reports: Reports) -> Json:
+    wire = reports.wire
+    return {
+        "interfaces": [
+            {"interface": each.interface, "usable": each.usable, "reason": each.reason,
+             "addresses": list(each.addresses)}
+            for each in wire.of(InterfaceReport)
+        ],
+        "neighbours": [
+            {"node": each.node, "interface": each.interface, "alive": each.alive,
+             "two_way": each.two_way, "interval_ms": each.interval_ms,
+             "draining": each.draining, "starting": each.starting}
+            for each in wire.of(NeighbourReport)
+        ],
+        "conflicts": [
+            {"address": str(each.address), "interface": each.interface, "mac": each.mac,
+             "proxy": each.proxy}
+            for each in wire.of(ConflictReport)
+            if each.mac is not None
+        ],
+        "bfd": [
+            {"peer": str(each.peer), "state": each.state.value, "diagnostic": each.diagnostic}
+            for each in wire.of(BfdReport)
+        ],
+    }  # fmt: skip
+
+
+def _decision(deciding: Deciding, decision: Decision, reports: Reports) -> Json:
+    found: Json = {
+        "address": str(decision.address),
+        "protocol": decision.protocol.value,
+        "services": [str(each.service) for each in decision.services],
+        "uncounted": [str(each) for each in decision.uncounted],
+        "pool": decision.pool,
+        "wanted": decision.wanted,
+        "may": decision.may,
+        "may_begin": decision.may_begin,
+        "last_resort": decision.last_resort,
+        "drained": decision.drained is not None,
+        "de_preferred": decision.de_preferred is not None,
+        "advertisements": [each.name for each in decision.advertisements],
+        "gates": gates(decision),
+    }
+    if decision.protocol is Protocol.LAYER2:
+        return found | {"owners": _owners(decision.address, reports.wire)}
+    return found | {"routes": _routes(deciding, decision)}
+
+
+def gates(decision: Decision) -> list[Json]:
+    """Return every gate of the decision's protocol in order: open with its meaning, or closed."""
+    closed = {each.gate: each for each in _against(decision)}
+    other = BGP_ONLY if decision.protocol is Protocol.LAYER2 else L2_ONLY
+    return [_gate(gate, closed.get(gate), decision) for gate in Gate if gate not in other]
+
+
+def _against(decision: Decision) -> Iterable[Withheld]:
+    """Return all that speaks against announcing, what is only reported included."""
+    own = (each for judged in decision.services for each in judged.closed)
+    single = (decision.de_preferred, decision.drained)
+    return (*own, *decision.closed, *decision.reported, *(w for w in single if w is not None))
+
+
+def _gate(gate: Gate, withheld: Withheld | None, decision: Decision) -> Json:
+    if withheld is not None:
+        return {
+            "gate": gate.value,
+            "open": False,
+            "object": withheld.object,
+            "field": withheld.field,
+            "sentence": withheld.sentence,
+        }
+    if gate is Gate.HEALTH and not decision.may_begin:
+        sentence = "its health check has not answered yet: kept if it is here, not begun"
+        return {"gate": gate.value, "open": False, "object": "", "field": "", "sentence": sentence}
+    return {"gate": gate.value, "open": True, "sentence": MEANINGS[gate]}
+
+
+def _owners(address: Address, wire: Mirror) -> list[Json]:
+    return [
+        {"interface": each.interface, "state": each.state.value, "owner": each.owner,
+         "cause": each.cause, "generation": each.generation, "provisional": each.provisional}
+        for each in wire.of(OwnerReport)
+        if each.address == address
+    ]  # fmt: skip
+
+
+def _routes(deciding: Deciding, decision: Decision) -> list[Json]:
+    return [
+        {"prefix": str(each.prefix), "peer": each.peer, "communities": list(each.communities),
+         "local_pref": each.local_pref, "advertisement": each.advertisement}
+        for each in paths(decision, deciding.sessions)
+    ]  # fmt: skip
+
+
+def _session(report: SessionReport) -> Json:
+    return {
+        "peer": report.peer,
+        "state": report.state.value,
+        "reason": report.reason,
+        "announced": [str(each) for each in report.announced],
+        "pending": report.pending,
+    }
+
+
+def _move(move: Move) -> Json:
+    return {
+        "address": str(move.address),
+        "interface": move.interface,
+        "from": move.before,
+        "to": move.after,
+        "cause": move.cause,
+        "generation": move.generation,
+        "at_s": round(move.at, 3),
+    }
