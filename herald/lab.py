@@ -133,18 +133,19 @@ def execute(name: str, host: str, command: tuple[str, ...]) -> None:
 @NAME
 @click.argument("process", required=False)
 def logs(name: str, process: str | None) -> None:
-    """Show the log of a process, or the names of all logs."""
-    from netns_lab.orders import LabError
+    """Show the log of a process, or the names of all logs; works on a crashed lab too."""
+    from netns_lab.state import StateFolder
 
-    there = _lab(name)
+    folder = StateFolder.of(name)
+    names = sorted(file.stem for file in folder.logs.glob("*.log"))
     if process is None:
-        for file in sorted(there.state.logs.glob("*.log")):
-            click.echo(file.stem)
-        return
-    try:
-        click.echo(there.log(process), nl=False)
-    except LabError as error:
-        raise Failure(str(error)) from error
+        click.echo("\n".join(names))
+    elif process in names:
+        click.echo(folder.log(process).read_text(errors="replace"), nl=False)
+    else:
+        raise Failure(
+            f"lab {name!r} has no log of {process!r}; it has: {', '.join(names) or 'none'}"
+        )
 
 
 def _lab(name: str) -> "Lab":

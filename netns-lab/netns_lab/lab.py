@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from netns_lab import frr, netns, topology
-from netns_lab.commands import CONTROL_ADDRESS
+from netns_lab.commands import CONTROL_ADDRESS, front_port
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, give_order
-from netns_lab.plan import API_PORT, LabPlan, plan_lab
+from netns_lab.plan import LabPlan, plan_lab
 from netns_lab.state import Journal, StateFolder, labs, start_of
 
 Result = TypeVar("Result")
@@ -45,6 +45,8 @@ class Lab:
     def __init__(self, plan: LabPlan) -> None:
         self.plan = plan
         self.state = StateFolder.of(plan.name)
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        "Where this process brought the lab up: to be reaped when it ends."
 
     @classmethod
     def up(
@@ -85,6 +87,8 @@ class Lab:
     def down(self) -> None:
         """Take the lab down; nothing of it is left."""
         take_down(self.plan.name)
+        if self._supervisor is not None:
+            self._supervisor.wait(STOP_LIMIT_S)
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -137,7 +141,9 @@ class Lab:
         """Return the API server's answer; raise ApiRefusedError when it says no."""
 
         def ask() -> tuple[int, bytes]:
-            connection = http.client.HTTPConnection(CONTROL_ADDRESS, API_PORT, timeout=API_LIMIT_S)
+            connection = http.client.HTTPConnection(
+                CONTROL_ADDRESS, front_port(), timeout=API_LIMIT_S
+            )
             try:
                 headers = {"Content-Type": kind or "application/json"}
                 text = None if body is None else json.dumps(body)
@@ -286,7 +292,7 @@ class Lab:
         ]
         log = self.state.log("supervisor")
         with log.open("ab") as output:
-            child = subprocess.Popen(
+            self._supervisor = child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         limit = time.monotonic() + START_LIMIT_S
@@ -294,6 +300,7 @@ class Lab:
             if child.poll() is not None or time.monotonic() > limit:
                 words = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
                 child.kill()
+                child.wait(STOP_LIMIT_S)
                 take_down(self.plan.name)
                 raise LabError(f"the lab's supervisor did not start:\n{words}")
             time.sleep(POLL_S)
@@ -307,11 +314,7 @@ def take_down(name: str) -> bool:
         return False
     if journal is not None and journal.supervisor_lives:
         _end_supervisor(journal)
-    for process_id in netns.process_ids(namespaces) - {os.getpid()}:
-        try:
-            os.kill(process_id, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    _kill_all(namespaces)
     topology.remove(namespaces)
     state.remove()
     return True
@@ -332,6 +335,20 @@ def _end_supervisor(journal: Journal) -> None:
             return
         time.sleep(POLL_S)
     os.kill(journal.supervisor_id, signal.SIGKILL)
+
+
+def _kill_all(namespaces: list[str]) -> None:
+    limit = time.monotonic() + STOP_LIMIT_S
+    # Again until nothing is left: what is being started may appear after a look.
+    while found := netns.process_ids(namespaces) - {os.getpid()}:
+        for process_id in found:
+            try:
+                os.kill(process_id, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if time.monotonic() > limit:
+            raise LabError(f"processes {sorted(found)} do not end")
+        time.sleep(POLL_S)
 
 
 def _check_machine() -> None:

@@ -133,9 +133,14 @@ class PodRunner:
             addresses=(str(node.pods_v4[offset]), str(node.pods_v6[offset])),
         )
         self._running[key] = pod
-        for plan in servers_of(obj):
-            for address in pod.addresses:
-                pod.servers.append(await self._serve(pod, plan, address))
+        try:
+            for plan in servers_of(obj):
+                for address in pod.addresses:
+                    pod.servers.append(await self._serve(pod, plan, address))
+        except OSError as error:
+            # Two containers with one port, for example: the Pod is not ready, the lab goes on.
+            LOG.warning("Pod %s/%s can't serve: %s", *key, error)
+            pod.ready = False
         await self._report(key, pod)
 
     async def _serve(self, pod: RunningPod, plan: ServerPlan, address: str) -> Any:

@@ -1,0 +1,48 @@
+"""Labs for tests: one a module, skipped with its reason where none can be had.
+
+With HERALD_REQUIRE_LAB=1 a lab that can't be had is a failure: a check that was skipped in silence
+is worth nothing.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from netns_lab import frr
+from netns_lab.lab import Lab
+
+
+def why_no_lab() -> str:
+    """Return why this machine can't run a lab, empty when it can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root: run the tests with sudo"
+    if lacking := frr.missing():
+        return f"FRR's {', '.join(lacking)} missing: apt-get install frr"
+    tools = [tool for tool in ("ip", "nft", "conntrack", "curl", "vtysh") if not shutil.which(tool)]
+    return f"{', '.join(tools)} missing: make system" if tools else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a lab where there can be none."""
+    reason = why_no_lab()
+    if not reason or os.environ.get("HERALD_REQUIRE_LAB") == "1":
+        return
+    for item in items:
+        if item.get_closest_marker("netns"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab for the module; `LAB_NODES = 2` in the module chooses its size, 3 by default.
+
+    Labs of several test runs may be up at once: the process id is in the name.
+    """
+    name = f"t{os.getpid()}"
+    there = Lab.up(name, getattr(request.module, "LAB_NODES", 3))
+    try:
+        yield there
+    finally:
+        there.down()
