@@ -7,6 +7,7 @@ each only changes an argument, and the difference to what ExaBGP has is carried 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from speaker.bfd.packet import Diagnostic
 from speaker.bgp.config import Neighbour, Path, PeerFault, neighbours_of, render
 from speaker.bgp.drain import Stance
 from speaker.bgp.routes import Refusal, Route, RouteKey, route_for
@@ -46,6 +47,13 @@ class Plan:
         return {neighbour.selector: name for name, neighbour in self.neighbours.items()}
 
 
+PATH_FAILED = frozenset(
+    diagnostic.text
+    for diagnostic in Diagnostic
+    if diagnostic not in (Diagnostic.NONE, Diagnostic.ADMINISTRATIVELY_DOWN)
+)
+
+
 def make_plan(world: World) -> Plan:
     """Return what ExaBGP must have."""
     wanted, faults = neighbours_of(world.peers.values(), world.paths, world.node)
@@ -76,7 +84,7 @@ def bfd_failed(peer: PeerIntent, reports: Mapping[Address, BfdReport]) -> bool:
     report = reports.get(peer.address) if peer.bfd else None
     if report is None:
         return False
-    return report.state in (BfdState.DOWN, BfdState.INIT) and report.diagnostic != ""
+    return report.state in (BfdState.DOWN, BfdState.INIT) and report.diagnostic in PATH_FAILED
 
 
 def _routes_of(world: World, name: str, neighbour: Neighbour) -> tuple[dict[RouteKey, Route], str]:

@@ -117,6 +117,7 @@ class ExaBgp:
         except TimeoutError:
             raise ExaBgpError(f"no answer in {ACK_LIMIT_S:g} s") from None
         except OSError as error:
+            self._close_pipes()
             raise (PipeError if await self._still_alive() else ExaBgpError)(str(error)) from None
         finally:
             self._answer = None

@@ -1,0 +1,237 @@
+"""Makes ExaBGP be as the plan says, a step at a time.
+
+What must be is the plan; what is comes from acknowledgements and from reading back; each step
+carries out one piece of the difference. So a crash, a hang, a refused config and a changed intent
+need no code of their own: what is known changes, and the steps follow.
+
+Order: the config (neighbours), then routes, then End-of-RIB for sessions that have come up, then
+reading back, then a sign of life.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable
+
+from speaker.bgp import commands
+from speaker.bgp.commands import Negotiated, Session
+from speaker.bgp.config import Neighbour, render
+from speaker.bgp.plan import Plan
+from speaker.bgp.process import ExaBgp, ExaBgpError, PipeError
+from speaker.bgp.routes import Delta
+from speaker.bgp.sessions import Sessions
+
+READ_BACK_S = 60.0
+AFTER_REFUSAL_S = 5.0
+"Then what ExaBGP refused is tried again, in case the reason has gone."
+
+ALIVE_S = 1.0
+"Between commands: a hung ExaBGP is noticed after this and the limit for acknowledgements."
+
+FLUSH_LIMIT_S = 0.5
+FLUSH_POLL_S = 0.01
+RESTART_PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
+
+LOG = logging.getLogger(__name__)
+NOTHING = Plan({}, {}, frozenset(), {}, "")
+
+
+class Reconciler:
+    """Keeps one ExaBGP. Set `plan`, then call `step` until it says that there is nothing to do."""
+
+    def __init__(self, exabgp: ExaBgp) -> None:
+        self.plan = NOTHING
+        self.delta = Delta()
+        self.sessions = Sessions()
+        self.refused: dict[Neighbour, str] = {}
+        "Neighbours whose config ExaBGP would not take, and its words."
+        self.counters: Counter[str] = Counter()
+        self.next_check_at = 0.0
+        self._exabgp = exabgp
+        self._loaded = NOTHING
+        self._read_back_at = 0.0
+        self._alive_at = 0.0
+        self._failures = 0
+
+    @property
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def running(self) -> bool:
+        """Whether ExaBGP runs and listens to us."""
+        return self._exabgp.attached
+
+    def hear(self, event: Session | Negotiated) -> None:
+        """Take an event of ExaBGP's in."""
+        self.sessions.apply(event)
+        if not isinstance(event, Session) or event.state not in ("up", "down"):
+            return
+        if event.state == "up":
+            self._read_back_at = min(self._read_back_at, self._now)
+        fields = {"neighbor": event.selector, "state": event.state, "reason": event.reason}
+        LOG.info("session", extra={"fields": fields})
+
+    async def step(self) -> bool:
+        """Do the next thing; tell whether there may be more."""
+        try:
+            return await self._step()
+        except PipeError as error:
+            self._count("helper_lost_total", "exabgp-helper-lost", error)
+        except ExaBgpError as error:
+            self._count("exabgp_lost_total", "exabgp-lost", error)
+            await self._exabgp.stop()
+            await asyncio.sleep(RESTART_PAUSES_S[min(self._failures, len(RESTART_PAUSES_S) - 1)])
+            self._failures += 1
+        return True
+
+    async def is_empty(self) -> bool:
+        """Read back whether every route has gone, from ExaBGP and from the wire."""
+        if self._exabgp.attached:
+            try:
+                await self._flush(self.sessions.up)
+                await self._read_back()
+            except (PipeError, ExaBgpError) as error:
+                self._count("exabgp_lost_total", "exabgp-lost", error)
+                await self._exabgp.stop()
+                self.delta.actual.clear()  # its sessions went with it
+        return not self.delta.actual
+
+    # -- the steps
+
+    async def _step(self) -> bool:
+        if not await self._started():
+            self.next_check_at = self._now + ALIVE_S
+            return False
+        if self.plan.config != self._loaded.config:
+            await self._reload()
+            return True
+        self.delta.desired = self.plan.routes
+        return await self._change_routes() or await self._end_of_rib() or await self._check()
+
+    async def _started(self) -> bool:
+        """See that ExaBGP runs, if it is wanted; tell whether it does."""
+        if self._exabgp.attached:
+            return True
+        if self._exabgp.alive:
+            await self._exabgp.attach()
+            self._read_back_at = 0.0  # events may have been lost
+            return True
+        if not self.plan.neighbours:
+            return False
+        self.sessions = Sessions()
+        self.delta.actual.clear()
+        try:
+            await self._exabgp.start(self.plan.config)
+        except ExaBgpError:
+            await self._find_refused()
+            raise
+        self._loaded = self.plan
+        self.counters["exabgp_starts_total"] += 1
+        return True
+
+    async def _reload(self) -> None:
+        """Have ExaBGP load the plan's neighbours; those that go withdraw first."""
+        plan = self.plan
+        before, after = set(self._loaded.selectors), set(plan.selectors)
+        leaving = (before - after) & self.sessions.up
+        for selector in leaving:  # with graceful restart a closed session alone keeps its routes
+            await self._ask(commands.clear(selector))
+        await self._flush(leaving)
+        answer = await self._exabgp.reload(plan.config)
+        self._loaded = plan
+        self.counters["reloads_total"] += 1
+        if not answer.ok:
+            self._count("refused_configs_total", "exabgp-refused-its-config", answer.error)
+            self.delta.forget(before - after)
+            await self._find_refused()
+            return
+        self.sessions.keep(after)
+        self.delta.forget(before ^ after)
+        await self._settle(after)
+
+    async def _settle(self, selectors: set[str]) -> None:
+        """Wait until those that left are dropped: one that came back would be dropped too."""
+        ends = self._now + FLUSH_LIMIT_S
+        while self._now < ends:
+            if set(await self._pending()) == selectors:
+                return
+            await asyncio.sleep(FLUSH_POLL_S)
+
+    async def _find_refused(self) -> None:
+        """Find the neighbours that ExaBGP would refuse, so that they alone are left out."""
+        found = {}
+        for neighbour in self.plan.neighbours.values():
+            words = await self._exabgp.validate(render([neighbour]))
+            if words:
+                found[neighbour] = words
+                fields = {"peer": neighbour.peer, "why": words}
+                LOG.error("exabgp-refuses-peer", extra={"fields": fields})
+        self.refused = {**self.refused, **found}
+
+    async def _change_routes(self) -> bool:
+        batch = self.delta.next_batch()
+        if batch is None:
+            return False
+        if await self._ask(commands.apply_batch(batch)):
+            self.delta.done(batch)
+        else:
+            self.delta.failed(batch)
+            self._count("refused_commands_total", "exabgp-refused-a-command", batch.selector)
+            self._read_back_at = min(self._read_back_at, self._now + AFTER_REFUSAL_S)
+        return True
+
+    async def _end_of_rib(self) -> bool:
+        for selector in sorted(self.sessions.owed_end_of_rib):
+            self.sessions.owed_end_of_rib.discard(selector)
+            for version in sorted(self.sessions.agreed.get(selector, ())):
+                await self._ask(commands.announce_end_of_rib(selector, version))
+            return True
+        return False
+
+    async def _check(self) -> bool:
+        """Read back what ExaBGP has, or see that it lives, if it is time."""
+        if self._now >= self._read_back_at:
+            await self._read_back()
+            return True
+        if self._now >= self._alive_at:
+            await self._ask(commands.HEARTBEAT)
+            self._failures = 0
+        self.next_check_at = min(self._alive_at, self._read_back_at)
+        return False
+
+    # -- speaking
+
+    async def _read_back(self) -> None:
+        self._read_back_at = self._now + READ_BACK_S
+        _, lines = await self._exabgp.ask(commands.SHOW_NEIGHBORS)
+        self.sessions.sync(commands.parse_neighbors(lines))
+        _, lines = await self._exabgp.ask(commands.SHOW_ROUTES)
+        wrong = self.delta.read_back(commands.parse_routes(lines))
+        if wrong:
+            self.counters["read_back_differences_total"] += wrong
+            LOG.warning("routes-were-not-as-believed", extra={"fields": {"count": wrong}})
+
+    async def _ask(self, command: str) -> bool:
+        self._alive_at = self._now + ALIVE_S
+        done, _ = await self._exabgp.ask(command)
+        self.counters["commands_total"] += 1
+        return done
+
+    async def _pending(self) -> dict[str, int]:
+        _, lines = await self._exabgp.ask(commands.SHOW_PENDING)
+        return commands.parse_pending(lines)
+
+    async def _flush(self, selectors: Iterable[str]) -> None:
+        """Wait until the neighbours' updates have left, but not for long."""
+        waited = set(selectors)
+        ends = self._now + FLUSH_LIMIT_S
+        while waited and self._now < ends:
+            pending = await self._pending()
+            waited = {selector for selector in waited if pending.get(selector)}
+            if waited:
+                await asyncio.sleep(FLUSH_POLL_S)
+
+    def _count(self, counter: str, event: str, why: object) -> None:
+        self.counters[counter] += 1
+        LOG.warning(event, extra={"fields": {"why": str(why)}})
