@@ -1,0 +1,183 @@
+"""A small API server in memory: lists, watches with bookmarks, and whatever can go wrong."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from kube.api import ApiError, Page, collection_path
+from kube.driver import PROBED
+from kube.objects import Json, ObjectName
+from kube.snapshot import Kind
+
+BOOKMARK_S = 60.0
+
+
+def service(text: str, version: int = 1, **spec: Any) -> Json:
+    """A Service's JSON by `namespace/name`."""
+    namespace, _, name = text.rpartition("/")
+    return {
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": namespace or "default",
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+        },
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]} | spec,
+    }
+
+
+def pool(name: str, *addresses: str, version: int = 1) -> Json:
+    """An IPAddressPool's JSON."""
+    return {
+        "kind": "IPAddressPool",
+        "metadata": {
+            "name": name,
+            "namespace": "metallb-system",
+            "resourceVersion": str(version),
+        },
+        "spec": {"addresses": list(addresses)},
+    }
+
+
+class MemoryApi:
+    """Objects by path; `faults` says what a path does instead of answering."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Json]] = {}
+        self.version = 10
+        self.requests: Counter[str] = Counter()
+        self.list_fault: ApiError | None = None
+        self.watch_fault: ApiError | None = None
+        self.lines_then_close: list[bytes] | None = None
+        self.hanging = False
+        "Connections stay open and nothing comes, not even answers."
+        self.refusing: set[str] = set()
+        "Paths answered with 403."
+        self._watchers: list[tuple[str, asyncio.Queue[bytes | None]]] = []
+
+    def put(self, kind: Kind, obj: Json) -> None:
+        """Create or change an object and tell the watches."""
+        path = collection_path(kind)
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        key = f"{obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}"
+        known = key in self.objects.setdefault(path, {})
+        self.objects[path][key] = obj
+        self.tell(path, "MODIFIED" if known else "ADDED", obj)
+
+    def drop(self, kind: Kind, key: str) -> None:
+        """Delete an object and tell the watches."""
+        path = collection_path(kind)
+        self.version += 1
+        obj = self.objects[path].pop(key)
+        obj = obj | {"metadata": obj["metadata"] | {"resourceVersion": str(self.version)}}
+        self.tell(path, "DELETED", obj)
+
+    def tell(self, path: str, type_: str, obj: Json) -> None:
+        """Send one event to all watches of the path."""
+        line = json.dumps({"type": type_, "object": obj}).encode() + b"\n"
+        for watched, queue in self._watchers:
+            if watched == path and not self.hanging:
+                queue.put_nowait(line)
+
+    def close_watches(self) -> None:
+        """End all watches as a server does that restarts."""
+        for _, queue in self._watchers:
+            queue.put_nowait(None)
+
+    @property
+    def total(self) -> int:
+        """Requests so far, reads for freshness included."""
+        return sum(self.requests.values())
+
+    async def get(self, path: str, *, timeout_s: float) -> Json:
+        """Answer a read of one object; that of kube-system is the read for freshness."""
+        self.requests["get"] += 1
+        await self._maybe_hang(timeout_s)
+        if path == PROBED:
+            return {"metadata": {"name": "kube-system"}}
+        collection, _, name = path.rpartition("/")
+        for at, objects in self.objects.items():
+            for obj in objects.values():
+                meta = obj["metadata"]
+                place = ObjectName(meta.get("namespace", ""), meta["name"])
+                if place.name == name and at.rpartition("/")[2] == collection.rpartition("/")[2]:
+                    return obj
+        raise ApiError(404, "NotFound", f"{path} not found")
+
+    async def list_pages(
+        self, path: str, *, label_selector: str, field_selector: str
+    ) -> AsyncGenerator[Page, None]:
+        """Answer a list, one object a page."""
+        self.requests["list"] += 1
+        await self._maybe_hang(10.0)
+        if self.list_fault is not None:
+            raise self.list_fault
+        if path in self.refusing:
+            raise ApiError(403, "Forbidden", f"cannot list {path}")
+        items = [o for o in self.objects.get(path, {}).values() if _selected(o, field_selector)]
+        version = str(self.version)
+        for obj in items:
+            yield Page((obj,), version, "more")
+        yield Page((), version)
+
+    async def watch_lines(
+        self,
+        path: str,
+        *,
+        resource_version: str,
+        watch_s: int,
+        idle_s: float,
+        label_selector: str,
+        field_selector: str,
+    ) -> AsyncGenerator[bytes, None]:
+        """Answer a watch."""
+        self.requests["watch"] += 1
+        await self._maybe_hang(10.0)
+        if self.watch_fault is not None:
+            raise self.watch_fault
+        yield b""
+        if self.lines_then_close is not None:
+            for given in self.lines_then_close:
+                yield given
+            return
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._watchers.append((path, queue))
+        loop = asyncio.get_running_loop()
+        end, silent_since = loop.time() + watch_s, loop.time()
+        try:
+            while loop.time() < end:
+                line = await self._next_line(queue)
+                if line is None:
+                    return
+                if line:
+                    silent_since = loop.time()
+                    yield line
+                elif loop.time() - silent_since >= idle_s:
+                    raise ApiError(0, "Timeout", "silent")
+        finally:
+            self._watchers = [each for each in self._watchers if each[1] is not queue]
+
+    async def _next_line(self, queue: asyncio.Queue[bytes | None]) -> bytes | None:
+        """Give a line, a bookmark when none came for a minute, empty while hanging."""
+        try:
+            async with asyncio.timeout(BOOKMARK_S):
+                return await queue.get()
+        except TimeoutError:
+            bookmark = {"metadata": {"resourceVersion": str(self.version)}}
+            line = json.dumps({"type": "BOOKMARK", "object": bookmark}).encode() + b"\n"
+            return b"" if self.hanging else line
+
+    async def _maybe_hang(self, timeout_s: float) -> None:
+        if self.hanging:
+            await asyncio.sleep(timeout_s)
+            raise ApiError(0, "Timeout", "hanging")
+
+
+def _selected(obj: Json, field_selector: str) -> bool:
+    if field_selector == "spec.type=LoadBalancer":
+        return bool(obj["spec"]["type"] == "LoadBalancer")
+    return True

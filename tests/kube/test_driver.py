@@ -1,0 +1,240 @@
+"""The driver on a virtual clock against an API server in memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from kube.api import ApiError, collection_path
+from kube.driver import LOAD_BALANCERS, Selection, Watcher
+from kube.objects import ObjectName
+from kube.snapshot import Kind, Snapshot
+from kube.store import Changes
+from tests.kube.api import MemoryApi, pool, service
+from tests.kube.clock import run_virtually
+
+WEB = ObjectName("default", "web")
+SERVICES = Selection(Kind.SERVICE)
+POOLS = Selection(Kind.IP_ADDRESS_POOL)
+SERVICES_PATH = collection_path(Kind.SERVICE)
+POOLS_PATH = collection_path(Kind.IP_ADDRESS_POOL)
+
+
+@dataclass
+class Seen:
+    watcher: Watcher
+    calls: list[tuple[Snapshot, Changes]] = field(default_factory=list)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.calls[-1][0] if self.calls else Snapshot()
+
+
+def drive(api: MemoryApi, story: Callable[[Seen], Awaitable[None]], *selections: Selection) -> Seen:
+    """Watch while the story is told."""
+
+    async def main() -> Seen:
+        calls: list[tuple[Snapshot, Changes]] = []
+        watcher = Watcher(
+            api,
+            selections or (SERVICES, POOLS),
+            lambda snapshot, changes: calls.append((snapshot, changes)),
+            jitter=lambda: 0.5,
+        )
+        seen = Seen(watcher, calls)
+        task = asyncio.create_task(watcher.run())
+        await asyncio.sleep(1)
+        await story(seen)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return seen
+
+    return run_virtually(main())
+
+
+def test_objects_are_listed_and_followed() -> None:
+    api = MemoryApi()
+    api.put(Kind.SERVICE, service("web"))
+
+    async def story(seen: Seen) -> None:
+        assert seen.snapshot.listed == {Kind.SERVICE, Kind.IP_ADDRESS_POOL}
+        api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.10-192.168.4.20"))
+        await asyncio.sleep(1)
+        assert ObjectName("metallb-system", "a") in seen.snapshot.pools
+        api.drop(Kind.SERVICE, "default/web")
+        await asyncio.sleep(1)
+
+    assert drive(api, story).snapshot.services == {}
+
+
+def test_burst_of_events_is_one_call() -> None:
+    api = MemoryApi()
+
+    async def story(seen: Seen) -> None:
+        seen.calls.clear()
+        for i in range(20):
+            api.put(Kind.SERVICE, service(f"web{i}"))
+        await asyncio.sleep(1)
+        assert len(seen.calls) <= 2
+        assert len(seen.snapshot.services) == 20
+
+    drive(api, story)
+
+
+def test_change_of_nothing_we_read_calls_nobody() -> None:
+    api = MemoryApi()
+    api.put(Kind.SERVICE, service("web"))
+
+    async def story(seen: Seen) -> None:
+        seen.calls.clear()
+        api.put(Kind.SERVICE, service("web", sessionAffinity="ClientIP"))
+        await asyncio.sleep(1)
+        assert seen.calls == []
+        assert seen.watcher.snapshot.services[WEB].resource_version == str(api.version)
+
+    drive(api, story)
+
+
+def test_quiet_hour_costs_reads_of_one_object_and_no_list() -> None:
+    api = MemoryApi()
+
+    async def story(seen: Seen) -> None:
+        api.requests.clear()
+        await asyncio.sleep(3600)
+        assert seen.watcher.age_s() == 0.0
+
+    drive(api, story)
+    assert api.requests["list"] == 0
+    assert api.requests["watch"] <= 2 * 3600 / 240
+    assert api.requests["get"] <= 3600 / 20
+
+
+@pytest.mark.parametrize(
+    "storm",
+    [
+        pytest.param({"watch_fault": ApiError(410, "Expired", "too old")}, id="410"),
+        pytest.param({"lines_then_close": []}, id="closed at once"),
+        pytest.param({"lines_then_close": [b'{"type":"ADD']}, id="half a line"),
+        pytest.param({"watch_fault": ApiError(500, "InternalError", "etcd")}, id="500"),
+        pytest.param({"list_fault": ApiError(0, "Unreachable", "refused")}, id="refused"),
+    ],
+)
+def test_storm_costs_a_handful_of_requests(storm: dict[str, object]) -> None:
+    api = MemoryApi()
+    for name, value in storm.items():
+        setattr(api, name, value)
+
+    async def story(_: Seen) -> None:
+        await asyncio.sleep(29)
+
+    drive(api, story, SERVICES)
+    assert api.requests["list"] <= 9
+    assert api.requests["watch"] <= 9
+    assert api.requests["get"] <= 12
+
+
+def test_outage_keeps_all_objects_and_lets_the_age_grow() -> None:
+    api = MemoryApi()
+    api.put(Kind.SERVICE, service("web"))
+
+    async def story(seen: Seen) -> None:
+        seen.calls.clear()
+        api.hanging = True
+        await asyncio.sleep(120)
+        assert 100 < seen.watcher.age_s() <= 141
+        assert seen.calls == []
+        assert WEB in seen.watcher.snapshot.services
+
+    drive(api, story)
+
+
+def test_watches_that_died_in_an_outage_are_renewed_as_soon_as_it_ends() -> None:
+    """A connection whose other end vanished tells nothing; the first answered read does."""
+    api = MemoryApi()
+
+    async def story(seen: Seen) -> None:
+        api.hanging = True
+        await asyncio.sleep(40)
+        api.put(Kind.SERVICE, service("web"))
+        api.hanging = False
+        api.watch_fault = ApiError(410, "Expired", "too old")
+        await asyncio.sleep(4.5)
+        api.watch_fault = None
+        assert WEB in seen.snapshot.services
+        assert seen.watcher.age_s() == 0.0
+
+    drive(api, story)
+
+
+def test_kind_without_role_is_unavailable_and_never_empty() -> None:
+    api = MemoryApi()
+    api.put(Kind.SERVICE, service("web"))
+    api.refusing.add(POOLS_PATH)
+
+    async def story(seen: Seen) -> None:
+        assert Kind.IP_ADDRESS_POOL not in seen.snapshot.listed
+        assert "403" in seen.snapshot.unavailable[Kind.IP_ADDRESS_POOL]
+        assert WEB in seen.snapshot.services
+        api.refusing.clear()
+        api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+        await asyncio.sleep(60)
+        assert Kind.IP_ADDRESS_POOL in seen.snapshot.listed
+        assert seen.snapshot.unavailable == {}
+
+    drive(api, story)
+
+
+def test_role_revoked_while_running_keeps_what_was_known() -> None:
+    api = MemoryApi()
+    api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+
+    async def story(seen: Seen) -> None:
+        api.watch_fault = ApiError(404, "NotFound", "the server could not find the resource")
+        api.refusing.add(POOLS_PATH)
+        api.close_watches()
+        await asyncio.sleep(120)
+        assert seen.snapshot.unavailable[Kind.IP_ADDRESS_POOL]
+        assert len(seen.snapshot.pools) == 1
+
+    drive(api, story)
+
+
+def test_service_that_changes_its_type_stays_with_the_new_type() -> None:
+    api = MemoryApi()
+    api.put(Kind.SERVICE, service("web"))
+    selection = Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True)
+
+    async def story(seen: Seen) -> None:
+        changed = service("web", type="ClusterIP")
+        api.tell(SERVICES_PATH, "DELETED", service("web", 99))
+        api.objects[SERVICES_PATH]["default/web"] = changed
+        await asyncio.sleep(1)
+        assert seen.snapshot.services[WEB].type == "ClusterIP"
+        api.tell(SERVICES_PATH, "DELETED", service("web", 100))
+        del api.objects[SERVICES_PATH]["default/web"]
+        await asyncio.sleep(1)
+        assert seen.snapshot.services == {}
+
+    drive(api, story, selection)
+
+
+def test_unreadable_object_keeps_its_last_good_value_and_is_named() -> None:
+    api = MemoryApi()
+    api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+    name = ObjectName("metallb-system", "a")
+
+    async def story(seen: Seen) -> None:
+        bad = pool("a", "192.168.4.0/24")
+        bad["spec"]["addresses"] = 7
+        api.put(Kind.IP_ADDRESS_POOL, bad)
+        await asyncio.sleep(1)
+        assert "spec.addresses" in seen.snapshot.faults[Kind.IP_ADDRESS_POOL, name]
+        assert seen.snapshot.pools[name].spec.addresses == ("192.168.4.0/24",)
+        api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.5.0/24"))
+        await asyncio.sleep(1)
+        assert seen.snapshot.faults == {}
+        assert seen.snapshot.pools[name].spec.addresses == ("192.168.5.0/24",)
+
+    drive(api, story)
