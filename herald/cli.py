@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "drill": ("herald.drill:drill", "Break things in a lab and measure what its clients suffer."),
     "lab": ("herald.lab:lab", "A cluster's network in namespaces, to try and to test."),
 }
 

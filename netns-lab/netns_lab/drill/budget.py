@@ -17,6 +17,7 @@ class Key(Enum):
     DUAL_ANSWER_MS = "dual_answer_ms"
     ROUTE_CHANGE_MS = "route_change_ms"
     TCP_BROKEN = "tcp_broken"
+    MOVES = "moves"
 
     @property
     def unit(self) -> str:

@@ -35,6 +35,8 @@ class RunFigures:
     dual_answer_ms: float | None
     route_change_ms: float | None
     clients: Mapping[str, ClientFigures]
+    moves: int | None = None
+    "How often the address changed its owner on the LAN."
     marks: Mapping[str, float] = field(default_factory=dict)
     "Milliseconds after the fault."
 
@@ -75,6 +77,7 @@ def measure_run(
         dual_answer_ms=None if arp is None else dual_answer_ms(arp),
         route_change_ms=None if changed is None else _ms(changed - fault_s),
         clients=by_client,
+        moves=None if arp is None else moves(arp),
         marks=marks,
     )
 
@@ -111,6 +114,12 @@ def arp_silence_ms(arp: ArpSeries) -> float:
 def dual_answer_ms(arp: ArpSeries) -> float:
     """Return how long two nodes answered: requests that both answered, times the step."""
     return _ms(len(_requests_with_two_owners(arp)) * _median_step_s(arp.asked_s))
+
+
+def moves(arp: ArpSeries) -> int:
+    """Return how often the answers changed from one node to another."""
+    macs = [answer.mac for answer in sorted(arp.answers, key=lambda a: a.answered_s)]
+    return sum(1 for earlier, later in pairwise(macs) if earlier != later)
 
 
 def route_change_s(

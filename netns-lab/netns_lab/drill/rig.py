@@ -1,0 +1,139 @@
+"""A lab made ready for drills: one Service, its backends where the scenario wants them.
+
+Who owns the address is asked of the network itself (ARP on the LAN, the route in the router's
+kernel), never of Herald.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import partial
+
+from netns_lab.drill import objects
+from netns_lab.drill.settle import until
+from netns_lab.lab import Lab
+from netns_lab.manifests import Manifest
+from netns_lab.orders import LabError
+
+SETTLE_LIMIT_S = 20.0
+MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
+SERVICE_PATH = f"/api/v1/namespaces/default/services/{objects.SERVICE}"
+
+
+@dataclass(slots=True)
+class Rig:
+    """The Service under test in a lab; `layer2` says how it is announced."""
+
+    lab: Lab
+    layer2: bool
+    policy: str
+    address: str = ""
+    backends: dict[str, Manifest] = field(default_factory=dict)
+    "By node."
+    _made: int = 0
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All nodes of the lab."""
+        return self.lab.plan.node_names
+
+    def settle(self, on: tuple[str, ...]) -> None:
+        """Make the Service anew where it differs, its backends on the nodes `on`, and wait."""
+        self.wait_ready()
+        pool = objects.L2_POOL if self.layer2 else objects.BGP_POOL
+        self._apply(objects.service(pool, self.policy))
+        self.place(on)
+        self.address = until("the Service's address", self._assigned, SETTLE_LIMIT_S)
+
+    def wait_ready(self) -> None:
+        """Return when every process of the lab is ready."""
+        until("all processes ready", self._all_ready, SETTLE_LIMIT_S)
+
+    def place(self, on: tuple[str, ...]) -> None:
+        """Have one ready backend on each of the nodes `on` and none elsewhere."""
+        for node in on:
+            if node not in self.backends:
+                self._made += 1
+                self.backends[node] = objects.backend(node, self._made)
+                self._apply(self.backends[node])
+        for node in on:
+            manifest = self.backends[node]
+            until(f"{manifest.words} ready", partial(self._is_ready, manifest), SETTLE_LIMIT_S)
+        for node in set(self.backends) - set(on):
+            self.remove(node, grace_s=0)
+
+    def remove(self, node: str, *, grace_s: int | None = None) -> None:
+        """Delete the backend on a node, with its own grace period unless said otherwise."""
+        manifest = self.backends.pop(node)
+        options = "" if grace_s is None else f"?gracePeriodSeconds={grace_s}"
+        self.lab.request("DELETE", manifest.path + options)
+
+    def owner(self) -> str:
+        """Return the node that answers for the address (L2), asked until it stays the same."""
+        asked = [self._answering()]
+
+        def steady() -> str | None:
+            asked.append(self._answering())
+            return asked[-1] if asked[-1] and asked[-1] == asked[-2] else None
+
+        return until(f"one owner of {self.address}", steady, SETTLE_LIMIT_S)
+
+    def wait_routes(self, count: int) -> None:
+        """Return when the router's kernel has `count` next hops for the address."""
+
+        def there() -> bool:
+            return len(self.next_hops()) == count
+
+        until(f"{count} next hops for {self.address}", there, SETTLE_LIMIT_S)
+
+    def next_hops(self) -> list[str]:
+        """Return the next hops of the router's kernel route for the address."""
+        answer = self.lab.exec("router", ["ip", "-j", "route", "show", self.address])
+        routes = json.loads(answer.stdout or "[]")
+        hops = [hop for route in routes for hop in route.get("nexthops") or [route]]
+        return sorted(hop["gateway"] for hop in hops if "gateway" in hop)
+
+    def names(self) -> dict[str, str]:
+        """Return the node of each MAC on the LAN and of each next hop."""
+        found = {}
+        for node in self.lab.plan.nodes:
+            lan = next(nic for nic in node.host.nics if nic.name == "lan0")
+            found[lan.mac] = node.name
+            found.update((str(address.ip), node.name) for address in lan.addresses)
+        return found
+
+    def clear(self) -> None:
+        """Remove the Service and its backends."""
+        for node in list(self.backends):
+            self.remove(node, grace_s=0)
+        pool = objects.L2_POOL if self.layer2 else objects.BGP_POOL
+        list(self.lab.delete([objects.service(pool, self.policy)]))
+
+    def _apply(self, manifest: Manifest) -> None:
+        list(self.lab.apply([manifest]))
+
+    def _assigned(self) -> str | None:
+        service = self.lab.get(SERVICE_PATH) or {}
+        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+        return ingress[0].get("ip") if ingress else None
+
+    def _is_ready(self, manifest: Manifest) -> bool:
+        pod = self.lab.get(manifest.path) or {}
+        conditions = pod.get("status", {}).get("conditions") or []
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+    def _all_ready(self) -> bool:
+        status = self.lab.status()
+        late = [
+            p["process"]
+            for p in status["processes"]
+            if p["state"] != "running" or p["ready"] is False
+        ]
+        if late:
+            raise LabError(f"waiting for {', '.join(late)}")
+        return not any(node["dead"] for node in status["nodes"])
+
+    def _answering(self) -> str:
+        argv = ["arping", "-f", "-c", "2", "-w", "1", "-I", "lan0", self.address]
+        found = MAC.search(self.lab.exec("watcher", argv).stdout)
+        return self.names().get(found.group(1).lower(), "") if found else ""

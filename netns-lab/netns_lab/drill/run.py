@@ -1,0 +1,122 @@
+"""Runs drills: one lab for all of them, each drill its runs and then its control once."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from netns_lab.drill import objects, timeline
+from netns_lab.drill.faults import Fault, Prepare, Scene
+from netns_lab.drill.measure import measure_run
+from netns_lab.drill.probes import Probes
+from netns_lab.drill.results import ControlResult, DrillResult, Run
+from netns_lab.drill.rig import Rig
+from netns_lab.drill.scenarios import Backends, Scenario
+from netns_lab.drill.timeline import Timeline
+from netns_lab.lab import Lab
+from netns_lab.orders import LabError
+
+LAB_NAME = "drill"
+BASELINE_S = 0.4
+"Traffic before the fault, so that every flow has its first echoes."
+NO_FIGURES = measure_run({}, None, None, 0.0)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRunner:
+    """Runs scenarios in a lab that is up."""
+
+    lab: Lab
+    control_plane: str
+    say: Say
+
+    def run(self, scenario: Scenario, runs: int) -> DrillResult:
+        """Return the results of `runs` runs and the control."""
+        rig = Rig(self.lab, scenario.layer2, scenario.policy)
+        control = scenario.control
+        done = []
+        try:
+            for number in range(1, runs + 1):
+                self.say(f"{scenario.name}: run {number} of {runs}")
+                done.append(self._once(scenario, rig, scenario.inject, None))
+            self.say(f"{scenario.name}: control, {control.what}")
+            check = self._once(scenario, rig, control.inject, control.prepare)
+        finally:
+            with suppress(LabError):
+                rig.clear()
+        return DrillResult(
+            name=scenario.name,
+            summary=scenario.summary,
+            control_plane=self.control_plane,
+            nodes=len(rig.nodes),
+            budgets=scenario.budgets,
+            runs=tuple(done),
+            control=ControlResult(control.what, check, control.must, control.calibration),
+        )
+
+    def _once(self, scenario: Scenario, rig: Rig, inject: Fault, prepare: Prepare | None) -> Run:
+        try:
+            target = _settle(scenario, rig)
+            return _measured(scenario, rig, target, inject, prepare)
+        except LabError as error:
+            return Run(NO_FIGURES, Timeline(), f"{error}")
+
+
+def _settle(scenario: Scenario, rig: Rig) -> str:
+    """Bring the rig to the state a run starts from; return the node that the fault shall hit."""
+    if not scenario.layer2:
+        target = rig.nodes[0]
+        rig.settle(_backends(scenario, rig, target))
+        rig.wait_routes(len(rig.nodes))
+        return target
+    # Any endpoint lets the address have an owner; then the backends go where they shall be.
+    rig.settle(tuple(rig.backends) or rig.nodes[-1:])
+    target = rig.owner()
+    rig.place(_backends(scenario, rig, target))
+    if rig.owner() == target:
+        return target
+    return _settle(scenario, rig)
+
+
+def _backends(scenario: Scenario, rig: Rig, target: str) -> tuple[str, ...]:
+    if scenario.backends is Backends.EVERYWHERE:
+        return rig.nodes
+    return tuple(node for node in rig.nodes if node != target)
+
+
+def _measured(
+    scenario: Scenario, rig: Rig, target: str, inject: Fault, prepare: Prepare | None
+) -> Run:
+    with ExitStack() as undo:
+        scene = Scene(rig, target, undo)
+        with Probes(rig.lab, rig.address, arp=scenario.layer2) as probes:
+            if prepare is not None:
+                prepare(scene)
+            time.sleep(BASELINE_S)
+            fault_s = inject(scene)
+            time.sleep(scenario.after_s)
+            seen = probes.stop()
+    names = rig.names()
+    gone = rig.lab.plan.node(target).lan_v4
+    figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, gone)
+    drawn = timeline.draw(seen.clients, seen.arp, seen.routes or (), fault_s, figures.marks, names)
+    return Run(figures, drawn)
+
+
+def run_drills(
+    scenarios: Sequence[Scenario], *, nodes: int, runs: int, control_plane: str, say: Say
+) -> list[DrillResult]:
+    """Run the drills that make sense on so many nodes, in a lab of their own."""
+    fitting = [each for each in scenarios if nodes >= each.nodes_min]
+    if not fitting:
+        return []
+    say(f"lab with {nodes} nodes")
+    lab = Lab.up(LAB_NAME, nodes)
+    try:
+        list(lab.apply(objects.base()))
+        runner = DrillRunner(lab, control_plane, say)
+        return [runner.run(scenario, runs) for scenario in fitting]
+    finally:
+        lab.down()

@@ -1,0 +1,220 @@
+"""The drills: what each does, its budgets and its negative control.
+
+Budgets are those of DESIGN's table in docs/figures.md; a test holds the two against each other.
+Figures are milliseconds, or counts. Controls use only what users have too.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from netns_lab.drill import faults
+from netns_lab.drill.budget import Budget, Key
+from netns_lab.drill.faults import Fault, Prepare
+
+
+class Backends(Enum):
+    """Where the backends are."""
+
+    SURVIVORS = "on every node but the one that the fault hits"
+    EVERYWHERE = "on every node"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The same with the protection off; `must` are bounds that it has to break.
+
+    A calibration has to hold them.
+    """
+
+    what: str
+    inject: Fault
+    must: tuple[Budget, ...]
+    prepare: Prepare | None = None
+    calibration: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One drill."""
+
+    name: str
+    suite: str
+    summary: str
+    layer2: bool
+    inject: Fault
+    budgets: tuple[Budget, ...]
+    control: Control
+    backends: Backends = Backends.SURVIVORS
+    policy: str = "Cluster"
+    after_s: float = 2.0
+    "How long to watch after the fault."
+    nodes_min: int = 2
+
+
+NOTHING_LOST = Budget(Key.LOST, worst=0)
+L2_CRASH = Budget(Key.LONGEST_GAP_MS, median=400, worst=800)
+BGP_CRASH = Budget(Key.LONGEST_GAP_MS, median=400, worst=600)
+ARP_SOON = Budget(Key.ARP_SILENCE_MS, median=400)
+ARP_AT_ONCE = Budget(Key.ARP_SILENCE_MS, median=40)
+DOUBLE_SHORT = Budget(Key.DUAL_ANSWER_MS, worst=100)
+DOUBLE_AFTER_HEAL = Budget(Key.DUAL_ANSWER_MS, worst=300)
+NOBODY_DOUBLE = Budget(Key.DUAL_ANSWER_MS, worst=0)
+NOTHING_MOVED = Budget(Key.MOVES, worst=0)
+ROUTE_GONE = Budget(Key.ROUTE_CHANGE_MS, median=80)
+
+FROZEN = "the wire processes of all other nodes are stopped, so that nobody takes over"
+
+
+def _frozen(must: Budget, inject: Fault) -> Control:
+    return Control(FROZEN, inject, (must,), prepare=faults.successors_frozen)
+
+
+CALIBRATION = Control(
+    what="a calibration: all nodes cut off for 500 ms must be reported as 450 to 600 ms",
+    inject=faults.cut_for_half_a_second,
+    must=(Budget(Key.LONGEST_GAP_MS, least=450, worst=600),),
+    calibration=True,
+)
+
+SCENARIOS = (
+    Scenario(
+        name="l2-node-crash",
+        suite="l2",
+        summary="The owner's node dies: all its cables at once, then all its processes.",
+        layer2=True,
+        inject=faults.node_dies,
+        budgets=(L2_CRASH,),
+        control=_frozen(L2_CRASH, faults.node_dies),
+    ),
+    Scenario(
+        name="l2-cable-pull",
+        suite="l2",
+        summary="The owner's LAN cable is pulled for 2 s; its management network stays up.",
+        layer2=True,
+        inject=faults.cable_pulled,
+        budgets=(L2_CRASH, DOUBLE_AFTER_HEAL),
+        control=_frozen(L2_CRASH, faults.cable_pulled),
+    ),
+    Scenario(
+        name="l2-drain",
+        suite="l2",
+        summary="The owner's speaker gets SIGTERM; its node goes down once it has exited.",
+        layer2=True,
+        inject=faults.drained,
+        budgets=(NOTHING_LOST, ARP_AT_ONCE, DOUBLE_SHORT),
+        control=Control("the node goes down without the drain", faults.node_dies, (NOTHING_LOST,)),
+    ),
+    Scenario(
+        name="l2-speaker-kill",
+        suite="l2",
+        summary="The owner's wire process is killed for good; its node goes on forwarding.",
+        layer2=True,
+        inject=faults.wire_killed,
+        budgets=(NOTHING_LOST, ARP_SOON),
+        control=CALIBRATION,
+    ),
+    Scenario(
+        name="l2-partition",
+        suite="l2",
+        summary="The owner is parted from the rest of the LAN for 2 s, with its link up.",
+        layer2=True,
+        inject=faults.partitioned,
+        budgets=(L2_CRASH, DOUBLE_AFTER_HEAL),
+        control=_frozen(L2_CRASH, faults.partitioned),
+    ),
+    Scenario(
+        name="api-outage",
+        suite="api",
+        summary="The API server freezes; a second later the owner's node dies.",
+        layer2=True,
+        inject=faults.node_dies_without_api,
+        budgets=(L2_CRASH,),
+        control=CALIBRATION,
+    ),
+    Scenario(
+        name="bgp-node-crash",
+        suite="bgp",
+        summary="One of the nodes that announce the address dies; BFD runs at 100 ms x 3.",
+        layer2=False,
+        inject=faults.node_dies,
+        budgets=(BGP_CRASH,),
+        control=Control(
+            "the peer names no BFD profile",
+            faults.node_dies,
+            (BGP_CRASH,),
+            prepare=faults.bfd_profile_removed,
+        ),
+    ),
+    Scenario(
+        name="bgp-drain",
+        suite="bgp",
+        summary="A node's speaker gets SIGTERM; its node goes down once it has exited.",
+        layer2=False,
+        inject=faults.drained,
+        budgets=(NOTHING_LOST,),
+        control=Control("the node goes down without the drain", faults.node_dies, (NOTHING_LOST,)),
+    ),
+    Scenario(
+        name="bgp-speaker-kill",
+        suite="bgp",
+        summary="A node's bgp process and its ExaBGP are killed; its node goes on forwarding.",
+        layer2=False,
+        inject=faults.bgp_killed,
+        budgets=(NOTHING_LOST,),
+        control=CALIBRATION,
+    ),
+    Scenario(
+        name="local-endpoint-gone",
+        suite="policy",
+        summary="Local: the backend on the owner's node is deleted and serves on while it ends.",
+        layer2=True,
+        inject=faults.endpoint_gone,
+        budgets=(NOTHING_LOST, DOUBLE_SHORT),
+        control=Control(
+            "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
+        ),
+        backends=Backends.EVERYWHERE,
+        policy="Local",
+    ),
+    Scenario(
+        name="local-endpoint-gone-bgp",
+        suite="policy",
+        summary="The same for a node that announces by BGP: its route goes, nothing is lost.",
+        layer2=False,
+        inject=faults.endpoint_gone,
+        budgets=(NOTHING_LOST, ROUTE_GONE),
+        control=Control(
+            "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
+        ),
+        backends=Backends.EVERYWHERE,
+        policy="Local",
+    ),
+    Scenario(
+        name="kube-proxy-restart",
+        suite="policy",
+        summary="Local: the owner's kube-proxy is away for 2 s; its rules stay, nothing moves.",
+        layer2=True,
+        inject=faults.proxy_restarted,
+        budgets=(NOTHING_LOST, NOTHING_MOVED, NOBODY_DOUBLE),
+        control=CALIBRATION,
+        backends=Backends.EVERYWHERE,
+        policy="Local",
+    ),
+)
+
+SUITES = tuple(dict.fromkeys(each.suite for each in SCENARIOS))
+
+
+def find(names: tuple[str, ...], suite: str | None) -> tuple[Scenario, ...]:
+    """Return the scenarios named, or those of a suite (`all` for every one), in their order.
+
+    Raise LookupError that names what there is.
+    """
+    known = {each.name: each for each in SCENARIOS}
+    for name in names:
+        if name not in known:
+            raise LookupError(f"no drill {name!r}: there are {', '.join(known)}")
+    if suite is not None and suite not in (*SUITES, "all"):
+        raise LookupError(f"no suite {suite!r}: there are all, {', '.join(SUITES)}")
+    wanted = set(names)
+    return tuple(each for each in SCENARIOS if each.name in wanted or suite in ("all", each.suite))
