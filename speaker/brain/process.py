@@ -20,7 +20,8 @@ from speaker.brain.events import on_conflict, on_move
 from speaker.brain.identity import CLUSTER_NAMESPACE
 from speaker.brain.moves import Moves
 from speaker.brain.prober import Prober
-from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler, State
+from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler
+from speaker.brain.state import State
 from speaker.brain.status import Reports, status
 from speaker.policy.deciding import Deciding
 from speaker.policy.gates import Protocol

@@ -7,22 +7,18 @@ slices of `SLICE_S`, so that probes, pages and watches go on beside a large chan
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
-from kube.configuration import Configuration
-from kube.faults import Fault
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
 from kube.validation import usable
 from speaker.brain.driver import Channel
 from speaker.brain.identity import identity
+from speaker.brain.state import State
 from speaker.policy.decide import Verdicts
-from speaker.policy.deciding import Decided, Deciding
+from speaker.policy.deciding import Decided
 from speaker.policy.eligibility import drained
 from speaker.policy.gates import Protocol
-from speaker.policy.health import Health
 from speaker.policy.intents import address_intent, expected_nodes
-from speaker.policy.view import Self
 from speaker.seam.messages import (
     AddressIntent,
     BfdIntent,
@@ -54,28 +50,6 @@ CONFIGURED_BY = frozenset(
 WIRE_KINDS = (Identity, Expected, Drain, AddressIntent, BfdIntent)
 "What the brain says to wire, and to bgp."
 BGP_KINDS = (Drain, PeerIntent, RouteIntent)
-
-
-@dataclass(slots=True)
-class State:
-    """What the brain knows and has decided; status and metrics are views of it."""
-
-    deciding: Deciding
-    health: Health
-    health_gates: bool = True
-    configuration: Configuration = field(default_factory=Configuration)
-    faults: tuple[Fault, ...] = ()
-    identity_fault: str = ""
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The cluster as it was decided upon."""
-        return self.deciding.view.snapshot
-
-    @property
-    def own(self) -> Self:
-        """Who decides."""
-        return self.deciding.view.own
 
 
 class Reconciler:

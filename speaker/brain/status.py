@@ -5,10 +5,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kube.objects import Address
 from speaker.brain.moves import Move, Moves
+from speaker.brain.state import State
 from speaker.policy.decide import Decision
 from speaker.policy.deciding import Deciding
 from speaker.policy.gates import MEANINGS, Gate, Protocol, Withheld
@@ -23,9 +24,6 @@ from speaker.seam.messages import (
     SessionReport,
 )
 from speaker.seam.mirror import Mirror
-
-if TYPE_CHECKING:
-    from speaker.brain.reconciler import State
 
 SCHEMA = 1
 L2_ONLY = frozenset({Gate.SHARED_SELECTORS})
@@ -46,7 +44,7 @@ class Reports:
     moves: Moves
 
 
-def status(state: "State", reports: Reports, now: float) -> Json:
+def status(state: State, reports: Reports, now: float) -> Json:
     """Return the whole page. All `at_s` are on the same clock as `now_s`."""
     deciding = state.deciding
     return {
@@ -78,7 +76,7 @@ def status(state: "State", reports: Reports, now: float) -> Json:
     }  # fmt: skip
 
 
-def _api(state: "State", reports: Reports) -> Json:
+def _api(state: State, reports: Reports) -> Json:
     snapshot = state.snapshot
     return {
         "age_s": round(reports.api_age_s, 3),
