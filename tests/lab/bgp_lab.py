@@ -100,9 +100,10 @@ class Frr:
         for path in (self._folder, file):
             shutil.chown(path, "frr", "frr")
         for daemon in ("zebra", "bgpd", "bfdd"):
-            self._start(daemon)
+            self.start_daemon(daemon)
 
-    def _start(self, daemon: str) -> None:
+    def start_daemon(self, daemon: str) -> None:
+        """Start one daemon with the config of the start."""
         here = str(self._folder)
         more = ["--bfdctl", f"{here}/bfdd.sock"] if daemon == "bfdd" else []
         run(

@@ -1,0 +1,148 @@
+"""Whatever happens to ExaBGP or the brain, the routes in a real FRR come back, or never go."""
+
+import os
+import signal
+import time
+
+from speaker.seam.messages import Drain, PeerRemoved
+from tests.lab.bgp_lab import BgpLab, bgp_lab, children, frr_config, needs_lab, peer, route, until
+
+pytestmark = needs_lab
+VIP = "192.168.4.10/32"
+
+
+async def announced(lab: BgpLab) -> None:
+    """Have one route in FRR."""
+    lab.brain.say(peer(), route(VIP))
+    lab.brain.start()
+    await until(lambda: lab.frr.route(VIP), "the route in FRR")
+    await until(lambda: lab.brain.is_up("router"), "the session's report")
+
+
+async def test_a_stopped_exabgp_is_replaced_before_the_hold_time_ends() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        before = lab.speaker.exabgp
+        began = time.monotonic()
+        os.kill(before, signal.SIGSTOP)
+
+        await until(lambda: lab.speaker.exabgp not in (0, before), "another ExaBGP")
+        await until(lambda: lab.frr.route(VIP) and lab.brain.is_up("router"), "the route again")
+        assert time.monotonic() - began < 5.0
+        assert lab.speaker.metrics()["herald_bgp_exabgp_lost_total"] == 1
+
+
+async def test_a_route_is_withdrawn_though_exabgp_is_stopped() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        os.kill(lab.speaker.exabgp, signal.SIGSTOP)
+        lab.brain.intents = [peer(), route("192.168.4.11/32")]
+        await lab.brain.stop()
+        lab.brain.start()
+
+        await until(lambda: lab.frr.prefixes() == {"192.168.4.11/32"}, "only the new route")
+
+
+async def test_a_killed_api_process_costs_no_session() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        exabgp = lab.speaker.exabgp
+        for _ in range(3):
+            [helper] = children(exabgp)
+            os.kill(helper, signal.SIGKILL)
+            await until(lambda h=helper: children(exabgp) not in ([h], []), "another one")
+        lab.brain.say(route("192.168.4.11/32"))
+
+        await until(lambda: len(lab.frr.prefixes()) == 2, "the next route")
+        assert lab.speaker.exabgp == exabgp
+        [neighbor] = lab.frr.json("show bgp neighbors 10.9.0.1").values()
+        assert neighbor["connectionsEstablished"] == 1
+
+
+async def test_a_config_that_exabgp_refuses_stops_only_its_peer() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        bad = peer("bad", "10.9.0.77", hold_time_s=2)
+        lab.brain.say(peer(), bad, route(VIP, "router", "bad"))
+        lab.brain.start()
+
+        await until(lambda: lab.frr.route(VIP), "the good peer's route")
+        text = await until(lambda: lab.brain.fault("bad"), "the bad peer's fault")
+        assert "BGPPeer bad: ExaBGP refuses it" in text
+        assert "holdtime must be zero or at least 3 seconds" in text
+        assert not lab.brain.fault("router")
+
+
+async def test_a_refused_reload_leaves_sessions_and_can_be_mended() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        exabgp = lab.speaker.exabgp
+        lab.brain.say(peer("bad", "10.9.0.77", hold_time_s=1))
+        await until(lambda: lab.brain.fault("bad"), "the bad peer's fault")
+        lab.brain.say(peer("bad", "10.9.0.77"))
+        await until(lambda: lab.brain.session("bad") and not lab.brain.fault("bad"), "mended")
+        lab.brain.say(PeerRemoved("bad"), route("192.168.4.11/32"))
+
+        await until(lambda: len(lab.frr.prefixes()) == 2, "the next route")
+        assert lab.speaker.exabgp == exabgp
+        metrics = lab.speaker.metrics()
+        assert metrics["herald_bgp_refused_configs_total"] == 1
+        [neighbor] = lab.frr.json("show bgp neighbors 10.9.0.1").values()
+        assert neighbor["connectionsEstablished"] == 1
+
+
+async def test_a_killed_brain_changes_nothing() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        await lab.brain.stop()
+        before = lab.frr.json("show bgp ipv4 unicast")["tableVersion"]
+        lab.brain.intents = [peer(), route(VIP)]
+        lab.brain.heard.clear()
+        lab.brain.start()
+        await until(lambda: lab.brain.is_up("router"), "the session's report")
+
+        assert lab.frr.json("show bgp ipv4 unicast")["tableVersion"] == before
+        [neighbor] = lab.frr.json("show bgp neighbors 10.9.0.1").values()
+        assert neighbor["connectionsEstablished"] == 1
+
+
+async def test_a_router_that_restarts_gets_its_routes_again() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        lab.frr.stop("bgpd")
+        await until(lambda: not lab.brain.is_up("router"), "the session's end")
+        lab.frr.start_daemon("bgpd")
+
+        await until(lambda: lab.frr.route(VIP), "the route again", limit_s=15)
+
+
+async def test_a_killed_supervisor_leaves_no_process() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        exabgp = lab.speaker.exabgp
+        [helper] = children(exabgp)
+        lab.speaker.kill()
+
+        await until(lambda: not any(map(is_running, (exabgp, helper))), "the end of both")
+        await until(lambda: not lab.frr.route(VIP), "FRR's notice")
+
+
+async def test_a_drained_node_takes_part_again() -> None:
+    async with bgp_lab(frr_config(), "--bgp-wait-s", "0.3") as lab:
+        await announced(lab)
+        lab.brain.say(Drain(active=True))
+        await until(lambda: lab.frr.route(VIP).get("community"), "GSHUT")
+        await until(lambda: not lab.frr.route(VIP), "withdrawal")
+        assert lab.brain.is_up("router")
+        lab.brain.say(Drain(active=False))
+
+        back = await until(lambda: lab.frr.route(VIP), "the route again")
+        assert "community" not in back
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether the process is there and no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
