@@ -14,6 +14,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 
 from speaker.l2.arp import Operation, arp_announcement
 from speaker.l2.ethernet import BROADCAST, Mac
@@ -28,6 +29,8 @@ RATE_PER_S = 1000.0
 BURST = 64.0
 """Frames that may go out back to back: less than any NIC's queue."""
 REFRESH_S = 60.0
+GATEWAYS_LIMIT = 8
+"""Stations told by unicast; well below the burst, which one address's must fit."""
 
 _TO_GATEWAYS, _REQUEST_FORM, _REPLY_FORM = 0, 1, 2
 _REFRESH_ROUND = len(ROUNDS_S)
@@ -79,7 +82,7 @@ class Gratuitous:
 
     def set_gateways(self, gateways: Mapping[Address, Mac]) -> None:
         """Tell these stations first; they carry the traffic of everybody behind them."""
-        self._gateways = gateways
+        self._gateways = dict(islice(gateways.items(), GATEWAYS_LIMIT))
 
     def announce(self, address: Address, now: float) -> None:
         """Start the whole schedule for an address, anew if it runs already."""

@@ -132,14 +132,15 @@ def _parse_message(frame: bytes, message: bytes) -> Solicitation | Advertisement
 
 
 def _link_layer_option(options: bytes, wanted: int) -> Mac | FrameDrop | None:
-    """Return the first usable option of that type, None without one; skip all others."""
+    """Return the first option of that type, None without one; skip all others."""
     found: Mac | None = None
     while options:
         if len(options) < 2 or options[1] == 0 or len(options) < options[1] * 8:
             return FrameDrop.NDP_OPTION  # RFC 4861 4.6: such a packet is discarded whole
         if options[0] == wanted and options[1] == 1 and found is None:
-            mac = Mac(options[2:8])
-            found = mac if mac.is_unicast else None
+            found = Mac(options[2:8])
+            if not found.is_unicast:  # an answer to it would go to a whole group
+                return FrameDrop.NDP_OPTION
         options = options[options[1] * 8 :]
     return found
 

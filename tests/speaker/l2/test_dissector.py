@@ -1,0 +1,116 @@
+"""scapy as an independent judge of every kind of frame that the speaker sends.
+
+Strictly: no layer is left undissected but padding and the hello's payload, and a rebuild with all
+lengths and checksums cleared gives the same bytes, so scapy computes what we computed.
+"""
+
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+from typing import Any
+
+import pytest
+
+from speaker.l2.arp import Operation, arp_announcement, arp_request
+from speaker.l2.enquiry import question
+from speaker.l2.ethernet import FrameDrop, Mac
+from speaker.l2.links import Link
+from speaker.l2.ndp import UNSPECIFIED, advertisement, solicitation
+from speaker.l2.responder import Responder
+from speaker.l2.udp import hello_frame
+from tests.speaker.l2.vectors import (
+    ARP_PROBE,
+    ARP_REQUEST,
+    CLIENT,
+    CLIENT4,
+    CLIENT6,
+    NODE,
+    NODE4,
+    NODE6,
+    NS_DAD,
+    NS_MULTICAST,
+    NS_UNICAST,
+    VIP4,
+)
+
+pytest.importorskip("scapy", reason="scapy comes with the extra [lab]")
+LINK = Link(2, "lan0", NODE, addresses=(ip_interface("192.168.4.101/24"),))
+MINE = Mac.parse("02:00:00:00:00:66")
+HELLO = b"HRLD" + bytes(range(200))
+
+
+def answers() -> Responder:
+    made = Responder(MINE)
+    for address in (VIP4, CLIENT4, CLIENT6, NODE6):
+        made.answer(address)
+    return made
+
+
+def frame_of(made: bytes | FrameDrop | None) -> bytes:
+    assert isinstance(made, bytes)
+    return made
+
+
+FRAMES = {
+    "arp-request": arp_request(VIP4, mac=NODE, sender=NODE4),
+    "arp-witness": arp_request(VIP4, mac=NODE, sender=NODE4, destination=CLIENT),
+    "arp-probe": arp_request(VIP4, mac=NODE, sender=IPv4Address(0)),
+    "arp-announcement": arp_announcement(VIP4, NODE, Operation.REQUEST),
+    "arp-gratuitous-reply": arp_announcement(VIP4, NODE, Operation.REPLY),
+    "arp-to-gateway": arp_announcement(VIP4, NODE, Operation.REPLY, CLIENT),
+    "arp-reply-to-probe": frame_of(answers().reply_to_arp(ARP_PROBE)),
+    "ns": solicitation(CLIENT6, mac=NODE, sender=NODE6),
+    "ns-witness": solicitation(CLIENT6, mac=NODE, sender=NODE6, to=CLIENT),
+    "ns-probe": solicitation(CLIENT6, mac=NODE, sender=UNSPECIFIED),
+    "ns-without-address": frame_of(question(IPv6Address("fd00:4::10"), LINK)),
+    "na-unsolicited": advertisement(CLIENT6, NODE),
+    "na-to-gateway": advertisement(CLIENT6, NODE, to=CLIENT),
+    "na-to-multicast-ns": frame_of(answers().reply_to_ndp(NS_MULTICAST)),
+    "na-to-unicast-ns": frame_of(answers().reply_to_ndp(NS_UNICAST)),
+    "na-to-dad": frame_of(answers().reply_to_ndp(NS_DAD)),
+    "hello": hello_frame(HELLO, mac=NODE, sender=NODE4),
+    "hello-without-address": hello_frame(HELLO, mac=NODE, sender=IPv4Address(0)),
+    "hello-odd": hello_frame(HELLO + b"!", mac=NODE, sender=NODE4),
+}
+COMPUTED = ("cksum", "chksum", "len", "plen", "ihl")
+
+
+def dissected(frame: bytes) -> Any:
+    from scapy.layers.inet6 import IPv6  # noqa: F401 binds the dissectors of IPv6
+    from scapy.layers.l2 import Ether
+
+    return Ether(frame)
+
+
+def layers_of(packet: Any) -> list[Any]:
+    found, layer = [], packet
+    while layer:
+        found.append(layer)
+        layer = layer.payload
+    return found
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_every_layer_is_known_to_an_independent_dissector(frame: bytes) -> None:
+    names = [layer.name for layer in layers_of(dissected(frame))]
+    expected_tail = {"Padding"} if "ARP" in names else {"Raw"} if "UDP" in names else set()
+
+    assert set(names) & {"Raw", "Padding"} == expected_tail
+    assert names[1] in {"ARP", "IPv6", "IP"}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_a_rebuild_with_checksums_cleared_gives_the_same_bytes(frame: bytes) -> None:
+    packet = dissected(frame)
+    for layer in layers_of(packet):
+        for name in COMPUTED:
+            if name in layer.fields and not layer.name.startswith("ICMPv6 Neighbor Discovery Opt"):
+                delattr(layer, name)
+        layer.raw_packet_cache = None
+
+    assert bytes(packet) == frame
+
+
+def test_arp_replies_say_what_they_must_to_the_dissector() -> None:
+    arp = dissected(frame_of(answers().reply_to_arp(ARP_REQUEST)))["ARP"]
+
+    assert (arp.op, arp.hwsrc, arp.psrc) == (2, str(MINE), str(CLIENT4))
+    assert (arp.hwdst, arp.pdst) == (str(NODE), str(NODE4))
