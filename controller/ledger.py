@@ -11,13 +11,13 @@ asking again for it.
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from controller.freespace import FreeSpace
 from controller.numbers import to_address
 from controller.outcome import Reason
-from controller.pools import VERSIONS, Pool, PoolSet
+from controller.pools import Pool, PoolSet
 from controller.sharing import Terms, clash, strangers
 from kube.objects import Address, ObjectName
 
@@ -178,13 +178,6 @@ class Ledger:
             pool = pools.holding(to_address(version, value))
             if pool is not None:
                 self._spaces[pool.name, version].cool(value, since)
-
-    def in_use(self) -> Iterator[tuple[Pool, int, int]]:
-        """Yield pool, version and how many of its addresses are held."""
-        for pool in self.pools.ranked:
-            for version in VERSIONS:
-                space = self._spaces.get((pool.name, version))
-                yield pool, version, len(space.held) if space else 0
 
     def _enter(self, address: Address, holding: Holding) -> None:
         tenants = self._tenants.get(address, ())

@@ -41,6 +41,8 @@ class Reason(Enum):
     QUOTA_REACHED = "QuotaReached"
     QUOTA_MALFORMED = "QuotaMalformed"
     METALLB_RUNS = "MetalLBRuns"
+    SECOND_FAMILY = "SecondFamilyMissing"
+    "It prefers two families and has one; the sentence says why."
     MOVES_SOON = "MovesSoon"
     "It has an address that it must leave, and waits for its turn."
 

@@ -257,6 +257,8 @@ class Planner:
             self._assign(service, grant.addresses, grant.pool, None, (before, cause, detail))
             return
         if waiting.wish is not None:
+            if waiting.wish is Wish.COMPLETE:
+                grant = replace(grant, reason=Reason.SECOND_FAMILY)
             self._keep_with_note(service, before, grant)
         elif waiting.leave is not None:
             self.ledger.lift(name, now)

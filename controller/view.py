@@ -6,12 +6,30 @@ from controller.planner import View
 from controller.pools import build_pools
 from kube.configuration import Configuration
 from kube.faults import Fault
-from kube.objects import Address
+from kube.objects import Address, ObjectName
 from kube.snapshot import Kind, Snapshot
 from kube.validation import usable
 
 NEEDED = frozenset({Kind.SERVICE, Kind.IP_ADDRESS_POOL, Kind.NAMESPACE})
 """What must have been listed before anything is planned: unknown is not empty."""
+
+
+METALLB_CONTROLLER = (
+    {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "controller"},
+    {"app": "metallb", "component": "controller"},
+)
+"""Labels of MetalLB's controller as its Helm chart and as its manifests set them."""
+
+
+def metallb_controllers(snapshot: Snapshot) -> tuple[ObjectName, ...]:
+    """Return MetalLB's controllers that run here: two allocators would give an address twice."""
+    return tuple(
+        pod.name
+        for pod in snapshot.pods.values()
+        if pod.ready
+        and not pod.terminating
+        and any(labels.items() <= pod.labels.items() for labels in METALLB_CONTROLLER)
+    )
 
 
 def is_known(snapshot: Snapshot) -> bool:

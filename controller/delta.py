@@ -1,0 +1,198 @@
+"""Desired and shown, for every Service: which writes are due now, and in which order.
+
+Per object one write at a time. An address changes hands only after the API server has taken the
+write of the Service that gives it up: so no two statuses show it at once, not even for a moment,
+and no speaker sees both. What a write returned counts as shown until the watch has caught up.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from controller.news import News
+from controller.outcome import Assigned, Outcome
+from controller.patches import patch_for
+from kube.objects import Address, Json, ObjectName, Service
+
+NOTHING: Mapping[ObjectName, Service] = MappingProxyType({})
+
+RETRY_S = (0.05, 0.2, 1.0, 5.0, 15.0)
+"""Pauses after failed writes of one object; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One patch of a Service's status, and the Events to send when it is done."""
+
+    service: ObjectName
+    body: Json
+    news: tuple[News, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Desire:
+    outcome: Outcome
+    news: tuple[News, ...] = ()
+    fresh: bool = True
+
+
+class Delta:
+    """What shall be, what is, and what is under way."""
+
+    def __init__(self) -> None:
+        self._desired: dict[ObjectName, _Desire] = {}
+        self._shown: dict[ObjectName, Service] = {}
+        self._showing: dict[Address, set[ObjectName]] = {}
+        self._queue: deque[ObjectName] = deque()
+        self._queued: set[ObjectName] = set()
+        self._blocked: set[ObjectName] = set()
+        self._under_way: set[ObjectName] = set()
+        self._failures: dict[ObjectName, int] = {}
+        self._retries: dict[ObjectName, float] = {}
+
+    def observe(self, name: ObjectName, service: Service | None, *, surely: bool = False) -> None:
+        """Take what the API server has, by watch, list or answer.
+
+        An older version than the one known is dropped, unless it is `surely` what is there now
+        (an API server restored from a backup counts anew).
+        """
+        if service is None:
+            self._show(name, None)
+            self._desired.pop(name, None)
+            self._retries.pop(name, None)
+            self._failures.pop(name, None)
+            return
+        known = self._shown.get(name)
+        if known is not None and not surely and _version(service) < _version(known):
+            return
+        self._show(name, service)
+        self._enqueue(name)
+
+    def want(
+        self, name: ObjectName, outcome: Outcome, news: tuple[News, ...], *, fresh: bool
+    ) -> None:
+        """Take what the planner decided; Events not sent yet for an older decision are dropped."""
+        self._desired[name] = _Desire(outcome, news, fresh)
+        self._enqueue(name)
+
+    def next_writes(
+        self, now: float, when: str, limit: int, latest: Mapping[ObjectName, Service] = NOTHING
+    ) -> Iterator[Write]:
+        """Yield at most so many writes that are due; each with a body must be answered for.
+
+        `latest` has the newest resource versions: an object may have changed in ways that nobody
+        was told of, because nothing we read in it did.
+        """
+        for name in [name for name, at in self._retries.items() if at <= now]:
+            del self._retries[name]
+            self._enqueue(name)
+        while self._queue and limit > 0:
+            name = self._queue.popleft()
+            self._queued.discard(name)
+            write = self._next_write(name, when, latest.get(name))
+            if write is None:
+                continue
+            if write.body:
+                self._under_way.add(name)
+                limit -= 1
+            yield write
+
+    def written(self, write: Write, service: Service) -> None:
+        """Take the API server's answer to a write."""
+        self._under_way.discard(write.service)
+        self._failures.pop(write.service, None)
+        if write.service in self._shown:
+            self.observe(write.service, service)
+            self._enqueue(write.service)
+
+    def failed(self, write: Write, now: float) -> None:
+        """Take note that a write was not done, as far as is known: it is tried again later."""
+        name = write.service
+        self._under_way.discard(name)
+        desire = self._desired.get(name)
+        if desire is None:
+            return
+        if not desire.news:
+            self._desired[name] = replace(desire, news=write.news)
+        count = self._failures.get(name, 0)
+        self._failures[name] = count + 1
+        self._retries[name] = now + RETRY_S[min(count, len(RETRY_S) - 1)]
+
+    def next_deadline(self) -> float | None:
+        """Return when a write that failed may be tried again, None without one."""
+        return min(self._retries.values(), default=None)
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is to be written."""
+        return not (self._queue or self._under_way or self._retries or self._blocked)
+
+    @property
+    def under_way(self) -> Collection[ObjectName]:
+        """The Services whose write is not answered yet."""
+        return self._under_way
+
+    def shown(self, name: ObjectName) -> Service | None:
+        """Return the newest state known of the Service."""
+        return self._shown.get(name)
+
+    def _next_write(self, name: ObjectName, when: str, latest: Service | None) -> Write | None:
+        service, desire = self._shown.get(name), self._desired.get(name)
+        if service is None or desire is None or name in self._under_way or name in self._retries:
+            return None
+        if latest is not None and _version(latest) > _version(service):
+            self._show(name, latest)
+            service = latest
+        if self._must_wait(name, desire.outcome):
+            self._blocked.add(name)
+            return None
+        body = patch_for(service, desire.outcome, when, fresh=desire.fresh)
+        if body is None and not desire.news:
+            return None
+        self._desired[name] = replace(desire, news=())
+        return Write(name, body or {}, desire.news)
+
+    def _enqueue(self, name: ObjectName) -> None:
+        if name not in self._queued:
+            self._queued.add(name)
+            self._queue.append(name)
+
+    def _must_wait(self, name: ObjectName, outcome: Outcome) -> bool:
+        """Tell whether an address to be shown is still shown by one that shall lose it."""
+        if not isinstance(outcome, Assigned):
+            return False
+        for address in outcome.addresses:
+            for other in self._showing.get(address, ()):
+                if other != name and not self._shall_have(other, address):
+                    return True
+        return False
+
+    def _shall_have(self, name: ObjectName, address: Address) -> bool:
+        desire = self._desired.get(name)
+        if desire is None:
+            # Another class's Service, or one not planned for yet: not ours to wait for.
+            return True
+        return isinstance(desire.outcome, Assigned) and address in desire.outcome.addresses
+
+    def _show(self, name: ObjectName, service: Service | None) -> None:
+        before = self._shown.pop(name, None)
+        if before is not None and before.ingress != (service.ingress if service else ()):
+            for waiting in self._blocked:
+                self._enqueue(waiting)
+            self._blocked.clear()
+        for address in before.ingress if before else ():
+            showing = self._showing[address]
+            showing.discard(name)
+            if not showing:
+                del self._showing[address]
+        if service is None:
+            return
+        self._shown[name] = service
+        for address in service.ingress:
+            self._showing.setdefault(address, set()).add(name)
+
+
+def _version(service: Service) -> int:
+    version = service.resource_version
+    return int(version) if version.isdigit() else 0

@@ -1,0 +1,1 @@
+"""Sending Events: the I/O around `controller.news`."""

@@ -1,0 +1,1 @@
+"""Creating the key that speakers sign their hellos with."""

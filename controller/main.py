@@ -1,0 +1,128 @@
+"""Entry point of `herald-controller`: builds everything and runs it until SIGTERM."""
+
+import argparse
+import asyncio
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from prometheus_client import CollectorRegistry
+
+from controller.metrics import AllocatorCollector, Reading
+from controller.reconciler import Reconciler
+from kube.client import Client
+from kube.driver import LOAD_BALANCERS, Selection, Watcher
+from kube.election.driver import Elector
+from kube.lease import Terms
+from kube.objects import ObjectName
+from kube.pod import Pages, run, serving
+from kube.snapshot import Kind
+
+LEASE = "herald-controller"
+RELEASE_WITHIN_S = 3.0
+"""How long the end waits for writes under way and for the Lease to be given up."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the controller; the process ends with its exit status."""
+    flags = _parser().parse_args(arguments)
+    sys.exit(run(lambda stop: _control(flags, stop), log_level=flags.log_level))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herald-controller",
+        description="Gives addresses from IPAddressPools to Services of type LoadBalancer. "
+        "Every flag can also be set as HERALD_<FLAG>, such as HERALD_LB_CLASS.",
+        epilog="example: herald-controller --kubeconfig ~/.kube/config --log-level debug",
+    )
+    _flag(parser, "kubeconfig", "", "kubeconfig file; without it the Pod's service account")
+    _flag(parser, "namespace", "metallb-system", "where Herald and its objects are")
+    _flag(parser, "lb-class", "", "serve Services of this loadBalancerClass instead of none")
+    _flag(parser, "log-level", "info", "debug, info, warning or error")
+    _flag(parser, "metrics-port", "9130", "port of /metrics; 0 serves none")
+    _flag(parser, "health-port", "17473", "loopback port of /healthz and /readyz")
+    _flag(parser, "pod-name", socket.gethostname(), "name of this replica in the Lease")
+    _flag(parser, "lease-s", "15", "seconds after which a silent leader is replaced")
+    return parser
+
+
+def _flag(parser: argparse.ArgumentParser, name: str, default: str, text: str) -> None:
+    number = default.isdigit()
+    parser.add_argument(
+        f"--{name}",
+        default=os.environ.get(f"HERALD_{name.replace('-', '_').upper()}", default),
+        type=int if number else str,
+        help=f"{text} (default: {default or 'none'})",
+    )
+
+
+def _selections(namespace: str) -> tuple[Selection, ...]:
+    return (
+        Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True),
+        Selection(Kind.IP_ADDRESS_POOL, namespace),
+        Selection(Kind.NAMESPACE),
+        Selection(Kind.NODE),
+        # MetalLB's controller may run here too; its Pods have two kinds of labels.
+        Selection(Kind.POD, namespace),
+    )
+
+
+async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
+    terms = Terms(flags.lease_s, flags.lease_s * 2 / 3, flags.lease_s * 2 / 15)
+    # New for each process: a restarted Pod must not take its own old Lease for still held.
+    identity = f"{flags.pod_name}_{secrets.token_hex(4)}"
+    async with Client.connect(flags.kubeconfig or None) as client:
+        elector = Elector(
+            client,
+            ObjectName(flags.namespace, LEASE),
+            identity,
+            lambda role: reconciler.on_role(role),  # noqa: PLW0108 - made below
+            terms=terms,
+        )
+        reconciler = Reconciler(
+            client, elector, namespace=flags.namespace, lb_class=flags.lb_class or None
+        )
+        watcher = Watcher(client, _selections(flags.namespace), reconciler.on_change)
+        registry = CollectorRegistry()
+        registry.register(AllocatorCollector(lambda: _reading(reconciler)))
+        async with serving(
+            Pages(ready=reconciler.readiness),
+            registry,
+            health_port=flags.health_port,
+            metrics_port=flags.metrics_port,
+        ):
+            await _run_until(stop, elector, reconciler, watcher)
+
+
+async def _run_until(
+    stop: asyncio.Event, elector: Elector, reconciler: Reconciler, watcher: Watcher
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(watcher.run()),
+            tasks.create_task(reconciler.run()),
+        ]
+        electing = tasks.create_task(elector.run())
+        await stop.wait()
+        electing.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_WITHIN_S):
+                await reconciler.drained()
+                await elector.release()
+        for task in running:
+            task.cancel()
+
+
+def _reading(reconciler: Reconciler) -> Reading:
+    outlook = reconciler.outlook
+    return Reading(
+        planner=reconciler.planner,
+        config_loaded=outlook is not None,
+        config_stale=outlook is not None and any(fault.refused for fault in outlook.faults),
+        updates=dict(reconciler.writes),
+        update_errors=reconciler.write_errors,
+    )

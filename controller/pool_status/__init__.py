@@ -1,0 +1,1 @@
+"""Writing `IPAddressPool.status`: the I/O around `controller.status`."""

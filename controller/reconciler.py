@@ -1,0 +1,274 @@
+"""Joins the planner to the API server: plans when something changed, writes what is due.
+
+Only the leader plans and writes. Who becomes leader first reads all Services once, past any cache,
+then adopts them in a new planner. Each write must end before the Lease can be another's. Planning
+happens in the turn of the loop that brought the change; writes go out concurrently, bounded, one
+at a time for each object. Events and the pools' counters follow behind and never hold a status up.
+"""
+
+import asyncio
+import logging
+
+from controller.delta import Delta, Write
+from controller.events.driver import Teller, timestamp
+from controller.floor import Floor
+from controller.hello_key.driver import ensure_hello_key
+from controller.leadership import Leadership
+from controller.news import news_of
+from controller.outcome import Change
+from controller.patches import patch_for
+from controller.planner import Planner, View
+from controller.pool_status.driver import PoolCounters
+from controller.status import count_pools
+from controller.view import NEEDED, Outlook, is_known, metallb_controllers, outlook_of
+from kube.api import ApiError, Patch, collection_path, object_path
+from kube.client import Client
+from kube.driver import LOAD_BALANCERS
+from kube.objects import Json, ObjectError, ObjectName, parse_service
+from kube.snapshot import Kind, Snapshot
+from kube.store import Changes
+
+LOG = logging.getLogger("controller.reconciler")
+
+WRITERS = 32
+"""Status writes under way at once: an API server near saturation answers in tens of ms."""
+WRITE_TIMEOUT_S = 5.0
+MARGIN_S = 0.25
+"""A write is not begun when leading ends sooner than that."""
+TAKE_OVER_RETRY_S = 1.0
+
+
+class Reconciler:
+    """Plans and writes while this process leads; feed it with the watch, then `run`."""
+
+    def __init__(
+        self, client: Client, leadership: Leadership, *, namespace: str, lb_class: str | None
+    ) -> None:
+        self._client = client
+        self._leadership = leadership
+        self._namespace = namespace
+        self._lb_class = lb_class
+        self._snapshot = Snapshot()
+        self._outlook: Outlook | None = None
+        self._planner: Planner | None = None
+        self._floor = Floor((), 0.0)
+        self._delta = Delta()
+        self._plan_at: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._role_changed = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._requests: set[asyncio.Task[None]] = set()
+        self._first = True
+        self._ending = False
+        self._teller = Teller(client, leadership)
+        self._counters = PoolCounters(client, self._patch, namespace)
+        self._written = 0
+        self._refused = 0
+
+    @property
+    def planner(self) -> Planner | None:
+        """The plan in force; None while another replica leads."""
+        return self._planner
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """What was planned on."""
+        return self._outlook
+
+    @property
+    def writes(self) -> dict[str, int]:
+        """Writes that were done, by what was written."""
+        return {
+            "status": self._written,
+            "event": self._teller.sent,
+            "pool": self._counters.sent,
+        }
+
+    @property
+    def write_errors(self) -> int:
+        """Writes that were not done, or not known to be."""
+        return self._refused + self._teller.failed + self._counters.failed
+
+    def readiness(self) -> str:
+        """Return why this replica could not do its work now, or an empty text."""
+        missing = sorted(kind.value for kind in NEEDED - self._snapshot.listed)
+        return f"not listed yet: {', '.join(missing)}" if missing else ""
+
+    def on_change(self, snapshot: Snapshot, changes: Changes) -> None:
+        """Take what one turn of the watch brought."""
+        self._snapshot = snapshot
+        if metallb_controllers(snapshot):
+            self._stop_leading()
+        if self._planner is None:
+            self._role_changed.set()
+            return
+        for name in changes.names.get(Kind.SERVICE, ()):
+            self._delta.observe(name, snapshot.services.get(name))
+        self._step(changes)
+
+    def on_role(self, _: object) -> None:
+        """Take note that leading began or ended."""
+        if not self._leadership.leads():
+            self._stop_leading()
+        self._role_changed.set()
+
+    async def run(self) -> None:
+        """Lead whenever elected, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._lead_when_elected())
+            tasks.create_task(self._teller.run())
+            tasks.create_task(self._counters.run())
+
+    async def drained(self) -> None:
+        """End leading and wait for the writes under way, so that the Lease may be given up."""
+        self._ending = True
+        self._stop_leading()
+        if self._requests:
+            await asyncio.wait(self._requests)
+
+    # Leading.
+
+    async def _lead_when_elected(self) -> None:
+        while True:
+            await self._role_changed.wait()
+            self._role_changed.clear()
+            if self._ending or self._planner is not None or not self._leadership.leads():
+                continue
+            if not is_known(self._snapshot) or metallb_controllers(self._snapshot):
+                continue
+            try:
+                await self._take_over()
+            except (ApiError, ObjectError) as error:
+                LOG.warning("cannot take over yet", extra={"fields": {"error": str(error)}})
+                asyncio.get_running_loop().call_later(TAKE_OVER_RETRY_S, self._role_changed.set)
+
+    async def _take_over(self) -> None:
+        listed = []
+        pages = self._client.list_pages(collection_path("Service"), field_selector=LOAD_BALANCERS)
+        async for page in pages:
+            listed += [parse_service(obj) for obj in page.items]
+        await self._counters.read()
+        await ensure_hello_key(self._client, self._namespace)
+        if not self._leadership.leads():
+            return
+        now = asyncio.get_running_loop().time()
+        self._floor = Floor(listed, now)
+        self._planner = Planner(self._lb_class)
+        self._delta = Delta()
+        self._outlook, self._first = None, True
+        for name, service in self._floor.raise_to(self._snapshot.services).items():
+            self._delta.observe(name, service)
+        self._step(Changes())
+        LOG.info("leading", extra={"fields": {"services": len(listed)}})
+
+    def _stop_leading(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._planner = None
+        self._teller.forget()
+        self._counters.forget()
+
+    # Planning.
+
+    def _step(self, changes: Changes) -> None:
+        planner = self._planner
+        if planner is None:
+            return
+        now = asyncio.get_running_loop().time()
+        pools = bool(changes.names.get(Kind.IP_ADDRESS_POOL)) or self._outlook is None
+        self._outlook = outlook_of(self._snapshot, self._outlook, pools_changed=pools)
+        view = self._outlook.view
+        missed = self._floor.expired(now)
+        services = self._floor.raise_to(view.services)
+        plan = planner.replan(
+            View(services, view.pools, view.namespaces, view.node_addresses),
+            now,
+            services=changes.names.get(Kind.SERVICE, frozenset()) | missed,
+            namespaces={name.name for name in changes.names.get(Kind.NAMESPACE, ())},
+        )
+        for change in plan.changes:
+            self._want(change)
+        self._first = False
+        self._plan_at = plan.deadline
+        self._dispatch()
+        self._arm()
+        if plan.changes or pools:
+            self._counters.show(list(count_pools(planner.ledger)))
+
+    def _want(self, change: Change) -> None:
+        service = self._delta.shown(change.service)
+        if service is None:
+            return
+        # What a new leader finds as it was left is no news.
+        fresh = not self._first or change.cause is not None
+        told = not fresh and patch_for(service, change.outcome, "", fresh=False) is None
+        news = () if told else news_of(service, change)
+        self._delta.want(change.service, change.outcome, news, fresh=fresh)
+        if news:
+            LOG.info(
+                "service",
+                extra={"fields": {"service": str(change.service), "event": news[0].message}},
+            )
+
+    def _arm(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadlines = (self._plan_at, self._floor.until, self._delta.next_deadline())
+        due = [at for at in deadlines if at is not None]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due:
+            self._timer = loop.call_at(max(min(due), loop.time()), self._step, Changes())
+
+    # Writing.
+
+    def _dispatch(self) -> None:
+        if self._planner is None or self._tasks is None:
+            return
+        if not self._leadership.leads():
+            return
+        loop = asyncio.get_running_loop()
+        free = WRITERS - len(self._delta.under_way)
+        latest = self._snapshot.services
+        for write in self._delta.next_writes(loop.time(), timestamp(), free, latest):
+            if write.body:
+                request = self._tasks.create_task(self._write(write))
+                self._requests.add(request)
+                request.add_done_callback(self._requests.discard)
+            else:
+                self._teller.tell(write.news)
+
+    async def _write(self, write: Write) -> None:
+        delta, loop = self._delta, asyncio.get_running_loop()
+        try:
+            answer = await self._patch(
+                object_path("Service", write.service, "status"), write.body, Patch.STRATEGIC
+            )
+            delta.written(write, parse_service(answer))
+            self._written += 1
+            self._teller.tell(write.news)
+        except (ApiError, ObjectError) as error:
+            self._refused += 1
+            delta.failed(write, loop.time())
+            fields = {"service": str(write.service), "error": str(error)}
+            LOG.info("write failed", extra={"fields": fields})
+            await self._read_again(delta, write.service)
+        if delta is self._delta and self._planner is not None:
+            self._dispatch()
+            if delta.next_deadline() is not None:
+                self._arm()
+
+    async def _read_again(self, delta: Delta, name: ObjectName) -> None:
+        """After a refused write, or one whose end is unknown, see what is there."""
+        try:
+            obj = await self._client.get(object_path("Service", name), timeout_s=WRITE_TIMEOUT_S)
+            delta.observe(name, parse_service(obj), surely=True)
+        except (ApiError, ObjectError):
+            return
+
+    async def _patch(self, path: str, body: Json, kind: Patch) -> Json:
+        left = self._leadership.time_left_s() - MARGIN_S
+        if not self._leadership.leads() or left <= 0:
+            raise ApiError(0, "NotLeading", "the Lease is about to end")
+        return await self._client.patch(path, body, kind, timeout_s=min(WRITE_TIMEOUT_S, left))
