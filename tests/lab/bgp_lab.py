@@ -92,7 +92,7 @@ class Frr:
         self._namespace = namespace
         self._folder = folder
 
-    def start(self, config: str) -> None:
+    def start(self, config: str, *bgpd_flags: str) -> None:
         """Start the daemons with this config."""
         self._folder.mkdir()
         file = self._folder / "frr.conf"
@@ -100,16 +100,16 @@ class Frr:
         for path in (self._folder, file):
             shutil.chown(path, "frr", "frr")
         for daemon in ("zebra", "bgpd", "bfdd"):
-            self.start_daemon(daemon)
+            self.start_daemon(daemon, *(bgpd_flags if daemon == "bgpd" else ()))
 
-    def start_daemon(self, daemon: str) -> None:
+    def start_daemon(self, daemon: str, *flags: str) -> None:
         """Start one daemon with the config of the start."""
         here = str(self._folder)
         more = ["--bfdctl", f"{here}/bfdd.sock"] if daemon == "bfdd" else []
         run(
             "ip", "netns", "exec", self._namespace, str(FRR / daemon), "-d",
             "--vty_socket", here, "-i", f"{here}/{daemon}.pid", "-z", f"{here}/zserv.api",
-            "-f", f"{here}/frr.conf", *more,
+            "-f", f"{here}/frr.conf", *more, *flags,
         )  # fmt: skip
 
     def stop(self, daemon: str = "*") -> None:
