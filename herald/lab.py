@@ -148,6 +148,15 @@ def logs(name: str, process: str | None) -> None:
         )
 
 
+@lab.command(epilog="Example: herald lab demo")
+@click.option("--nodes", default=3, show_default=True, help="How many nodes; at least 2.")
+def demo(nodes: int) -> None:
+    """Show the main job step by step, in a lab of its own, in about a minute."""
+    from netns_lab.demo import run_demo
+
+    sys.exit(run_demo(nodes))
+
+
 def _lab(name: str) -> "Lab":
     from netns_lab.lab import Lab
     from netns_lab.orders import LabError

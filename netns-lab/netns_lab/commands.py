@@ -4,7 +4,6 @@ Processes are named `control-plane`, `fault-proxy`, `controller`, `zebra`, `bgpd
 `wire@node1` and so on for those of a node.
 """
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -36,12 +35,6 @@ def kubeconfig(port: int) -> str:
     )
 
 
-def front_port() -> int:
-    """Return the port that clients use: the fault proxy's, once there is one."""
-    has_proxy = importlib.util.find_spec("netns_lab.faults.__main__") is not None
-    return API_PORT if has_proxy else API_SERVER_PORT
-
-
 def process_name(process: str, node: str) -> str:
     """Return the name of a process of a node."""
     return f"{process}@{node}"
@@ -68,10 +61,10 @@ def control_plane_processes(plan: LabPlan, state: StateFolder) -> list[ProcessPl
         *("--upstream", f"{CONTROL_ADDRESS}:{API_SERVER_PORT}"),
         *("--control", str(state.fault_socket)),
     )
-    found = [_on_control(plan, state, "control-plane", server)]
-    if front_port() == API_PORT:
-        found.append(_on_control(plan, state, "fault-proxy", proxy))
-    return found
+    return [
+        _on_control(plan, state, "control-plane", server),
+        _on_control(plan, state, "fault-proxy", proxy),
+    ]
 
 
 def controller_process(plan: LabPlan, state: StateFolder, log_level: str) -> ProcessPlan:

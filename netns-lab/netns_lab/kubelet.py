@@ -15,7 +15,7 @@ from netns_lab.progress import Progress
 from netns_lab.seed import CONTROLLER_POD, HERALD_NAMESPACE, pod_status
 
 STARTING_INTERVAL_S, STEADY_INTERVAL_S = 0.1, 1.0
-READY_LIMIT_S = 3.0
+READY_LIMIT_S = 15.0
 "After this `lab up` returns, and says which daemons are not ready."
 
 LOG = logging.getLogger("netns_lab.kubelet")

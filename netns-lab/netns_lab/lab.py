@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from netns_lab import frr, netns, topology
-from netns_lab.commands import CONTROL_ADDRESS, front_port
+from netns_lab.commands import CONTROL_ADDRESS
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, give_order
-from netns_lab.plan import LabPlan, plan_lab
+from netns_lab.plan import API_PORT, LabPlan, plan_lab
 from netns_lab.state import Journal, StateFolder, labs, start_of
 
 Result = TypeVar("Result")
@@ -141,9 +141,7 @@ class Lab:
         """Return the API server's answer; raise ApiRefusedError when it says no."""
 
         def ask() -> tuple[int, bytes]:
-            connection = http.client.HTTPConnection(
-                CONTROL_ADDRESS, front_port(), timeout=API_LIMIT_S
-            )
+            connection = http.client.HTTPConnection(CONTROL_ADDRESS, API_PORT, timeout=API_LIMIT_S)
             try:
                 headers = {"Content-Type": kind or "application/json"}
                 text = None if body is None else json.dumps(body)

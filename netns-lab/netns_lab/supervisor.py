@@ -17,7 +17,6 @@ from netns_lab import netns, topology
 from netns_lab.commands import (
     control_plane_processes,
     controller_process,
-    front_port,
     kubeconfig,
     router_processes,
     speaker_processes,
@@ -27,7 +26,7 @@ from netns_lab.kubelet import Kubelet
 from netns_lab.machines import Machines
 from netns_lab.orders import serve_orders
 from netns_lab.ordertable import OrderTable
-from netns_lab.plan import API_SERVER_PORT, LabPlan, plan_lab
+from netns_lab.plan import API_PORT, API_SERVER_PORT, LabPlan, plan_lab
 from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, ProcessPlan
 from netns_lab.progress import Progress
@@ -125,7 +124,7 @@ class Supervisor:
     def _prepare_folders(self) -> None:
         self.state.logs.mkdir(exist_ok=True)
         Router(self.state.frr).write()
-        self.state.kubeconfig.write_text(kubeconfig(front_port()))
+        self.state.kubeconfig.write_text(kubeconfig(API_PORT))
         self.state.direct_kubeconfig.write_text(kubeconfig(API_SERVER_PORT))
         for node in self.plan.nodes:
             for folder in ("run", "bgp", "state"):
