@@ -13,12 +13,23 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from kube.api import ApiError, Reader, collection_path, object_path
+from kube.api import ApiError, Reader, collection_path, object_path, resource_of
+from kube.crds import GROUP
+from kube.discovery import CONFIRM_S, is_here_to_stay
 from kube.freshness import PROBE_TIMEOUT_S, Freshness
-from kube.objects import Json, ObjectName, parse_name
+from kube.objects import ObjectName, parse_name
 from kube.snapshot import Kind, Snapshot
-from kube.store import Changes, Store
-from kube.watch import IDLE_S, Broken, EventType, ListStep, ListWatch, WaitStep, WatchStep
+from kube.store import Changes, Store, name_of
+from kube.watch import (
+    IDLE_S,
+    Broken,
+    EventType,
+    ListStep,
+    ListWatch,
+    WaitStep,
+    WatchEvent,
+    WatchStep,
+)
 
 LOG = logging.getLogger("kube.driver")
 
@@ -66,6 +77,9 @@ class Watcher:
         self._watching = [False for _ in selections]
         self._probe_due = asyncio.Event()
         self._flush_due = False
+        self._doubted: list[set[ObjectName]] = [set() for _ in selections]
+        "Deleted custom resources whose CRD must be looked at before they are believed gone."
+        self._tasks: asyncio.TaskGroup | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -81,6 +95,7 @@ class Watcher:
         """Watch all selections until cancelled."""
         self._freshness = Freshness(len(self._selections), asyncio.get_running_loop().time())
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             for index in range(len(self._selections)):
                 tasks.create_task(self._follow(index))
             tasks.create_task(self._stay_fresh(self._freshness))
@@ -121,7 +136,10 @@ class Watcher:
         self._probe_due.set()
 
     async def _list(self, index: int) -> None:
-        selection = self._selections[index]
+        core, selection = self._cores[index], self._selections[index]
+        if core.unavailable and not await self._stays(selection):
+            self._refuse(index)
+            return
         listing = self._store.listing(selection.kind)
         version = ""
         pages = self._client.list_pages(
@@ -134,9 +152,12 @@ class Watcher:
                 listing.add(page.items)
                 version = page.resource_version
                 self._heard(index)
+        if listing.missing() and not await self._stays(selection):
+            self._refuse(index)
+            return
         for name in listing.finish():
             await self._retype(selection, name)
-        self._cores[index].listed(version)
+        core.listed(version)
 
     async def _watch(self, index: int, resource_version: str, watch_s: int) -> None:
         core, selection = self._cores[index], self._selections[index]
@@ -165,18 +186,56 @@ class Watcher:
                     )
                     return
                 if event is not None:
-                    await self._apply(selection, event.type, event.obj)
+                    await self._apply(index, event)
                 count += 1
                 if count % LINES_A_TURN == 0:
                     await asyncio.sleep(0)
         core.closed(loop.time())
 
-    async def _apply(self, selection: Selection, type_: EventType, obj: Json) -> None:
-        if type_ is EventType.DELETED:
-            name = self._store.delete(selection.kind, obj)
-            await self._retype(selection, name)
+    async def _apply(self, index: int, event: WatchEvent) -> None:
+        selection, kind = self._selections[index], self._selections[index].kind
+        if event.type is not EventType.DELETED:
+            self._doubted[index].discard(self._store.upsert(kind, event.obj))
+        elif resource_of(kind).group == GROUP:
+            assert self._tasks is not None
+            if not self._doubted[index]:
+                self._tasks.create_task(self._confirm(index))
+            self._doubted[index].add(name_of(event.obj))
         else:
-            self._store.upsert(selection.kind, obj)
+            await self._retype(selection, self._store.delete(kind, event.obj))
+        self._schedule()
+
+    async def _confirm(self, index: int) -> None:
+        """Believe deletions of custom resources once their CRD is seen to stay."""
+        await asyncio.sleep(CONFIRM_S)
+        selection = self._selections[index]
+        stays = await self._stays(selection)
+        names, self._doubted[index] = self._doubted[index], set()
+        if not stays:
+            self._refuse(index)
+            return
+        for name in names:
+            self._store.remove(selection.kind, name)
+        self._schedule()
+
+    async def _stays(self, selection: Selection) -> bool:
+        """Tell whether the kind is there to stay; so it is where nobody can say."""
+        resource = resource_of(selection.kind)
+        if resource.group != GROUP:
+            return True
+        try:
+            document = await self._client.get(resource.prefix, timeout_s=PROBE_TIMEOUT_S)
+        except ApiError as error:
+            return not error.not_found
+        return is_here_to_stay(document, resource)
+
+    def _refuse(self, index: int) -> None:
+        now = asyncio.get_running_loop().time()
+        kind = self._selections[index].kind
+        self._cores[index].refuse(f"the CRD of {kind.value} is missing or being deleted", now)
+        self._store.mark_unavailable(kind, self._cores[index].unavailable)
+        if self._watching[index]:
+            self._attempts[index].reschedule(now)
         self._schedule()
 
     async def _retype(self, selection: Selection, name: ObjectName) -> None:

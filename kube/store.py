@@ -64,6 +64,14 @@ class Changes:
         return bool(self.names or self.kinds)
 
 
+def name_of(obj: Json) -> ObjectName:
+    """Return the object's name, or NAMELESS."""
+    try:
+        return parse_name(obj)
+    except (ObjectError, AttributeError, TypeError):
+        return NAMELESS
+
+
 class Listing:
     """One list in progress: what is not in it when it ends is gone."""
 
@@ -77,9 +85,13 @@ class Listing:
         for obj in items:
             self._seen.add(self._store.upsert(self._kind, obj))
 
+    def missing(self) -> frozenset[ObjectName]:
+        """Return the names of known objects that the list lacks so far."""
+        return frozenset(self._store.names(self._kind) - self._seen)
+
     def finish(self) -> frozenset[ObjectName]:
         """Remove what the list lacks, call the kind listed, and return the names removed."""
-        gone = frozenset(self._store.names(self._kind) - self._seen)
+        gone = self.missing()
         for name in gone:
             self._store.remove(self._kind, name)
         self._store.mark_listed(self._kind)
@@ -112,9 +124,8 @@ class Store:
 
     def upsert(self, kind: Kind, obj: Json) -> ObjectName:
         """Take an object as it is now and return its name."""
-        name = NAMELESS
+        name = name_of(obj)
         try:
-            name = parse_name(obj)
             value = SHELVES[kind].parse(obj)
         except (ObjectError, AttributeError, KeyError, TypeError, ValueError) as error:
             self._fault(kind, name, str(error) or type(error).__name__)
@@ -132,10 +143,7 @@ class Store:
 
     def delete(self, kind: Kind, obj: Json) -> ObjectName:
         """Take note of an object's end and return its name."""
-        try:
-            name = parse_name(obj)
-        except (ObjectError, AttributeError, TypeError):
-            return NAMELESS
+        name = name_of(obj)
         self.remove(kind, name)
         return name
 

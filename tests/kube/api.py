@@ -54,6 +54,9 @@ class MemoryApi:
         self.lines_then_close: list[bytes] | None = None
         self.hanging = False
         "Connections stay open and nothing comes, not even answers."
+        self.plurals = {"ipaddresspools"}
+        self.terminating = False
+        "The CRDs are being deleted: discovery names no `create`."
         self.refusing: set[str] = set()
         "Paths answered with 403."
         self._watchers: list[tuple[str, asyncio.Queue[bytes | None]]] = []
@@ -99,6 +102,9 @@ class MemoryApi:
         await self._maybe_hang(timeout_s)
         if path == PROBED:
             return {"metadata": {"name": "kube-system"}}
+        if path.startswith("/apis/metallb.io/") and path.count("/") == 3:
+            verbs = [*(["create"] if not self.terminating else []), "delete", "get", "list"]
+            return {"resources": [{"name": plural, "verbs": verbs} for plural in self.plurals]}
         collection, _, name = path.rpartition("/")
         for at, objects in self.objects.items():
             for obj in objects.values():

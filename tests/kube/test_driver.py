@@ -238,3 +238,67 @@ def test_unreadable_object_keeps_its_last_good_value_and_is_named() -> None:
         assert seen.snapshot.pools[name].spec.addresses == ("192.168.5.0/24",)
 
     drive(api, story)
+
+
+def test_deleted_pool_is_gone_within_half_a_second() -> None:
+    api = MemoryApi()
+    api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+    api.put(Kind.IP_ADDRESS_POOL, pool("b", "192.168.5.0/24"))
+
+    async def story(seen: Seen) -> None:
+        api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
+        await asyncio.sleep(0.5)
+        assert [name.name for name in seen.snapshot.pools] == ["b"]
+
+    drive(api, story)
+
+
+def test_objects_of_a_crd_that_is_being_deleted_stay() -> None:
+    """Each deletion looks like the user's: discovery tells what it is."""
+    api = MemoryApi()
+    api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+
+    async def story(seen: Seen) -> None:
+        api.terminating = True
+        api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
+        await asyncio.sleep(30)
+        assert len(seen.snapshot.pools) == 1
+        assert "being deleted" in seen.snapshot.unavailable[Kind.IP_ADDRESS_POOL]
+        api.refusing.add(POOLS_PATH)
+        api.plurals.clear()
+        await asyncio.sleep(120)
+        assert len(seen.snapshot.pools) == 1
+
+    drive(api, story)
+
+
+def test_crd_that_was_deleted_while_nobody_watched_keeps_its_objects() -> None:
+    api = MemoryApi()
+    api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+
+    async def story(seen: Seen) -> None:
+        api.terminating = True
+        api.objects[POOLS_PATH].clear()
+        api.watch_fault = ApiError(410, "Expired", "too old")
+        api.close_watches()
+        await asyncio.sleep(30)
+        assert len(seen.snapshot.pools) == 1
+
+    drive(api, story)
+
+
+def test_crd_that_comes_back_is_believed_again() -> None:
+    api = MemoryApi()
+    api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+
+    async def story(seen: Seen) -> None:
+        api.terminating = True
+        api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
+        await asyncio.sleep(30)
+        api.terminating = False
+        api.put(Kind.IP_ADDRESS_POOL, pool("b", "192.168.5.0/24"))
+        await asyncio.sleep(60)
+        assert [name.name for name in seen.snapshot.pools] == ["b"]
+        assert seen.snapshot.unavailable == {}
+
+    drive(api, story)
