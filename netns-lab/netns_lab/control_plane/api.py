@@ -264,7 +264,8 @@ class Api:
                 prune(kind.schema, new)
                 apply_defaults(kind.schema, new)
             elif "status" in new:
-                status = (kind.schema.get("properties") or {}).get("status") or {}
+                # A schema that keeps unknown fields and says nothing of the status keeps it all.
+                status = (kind.schema.get("properties") or {}).get("status", kind.schema)
                 prune(status, new["status"], root=False)
                 apply_defaults(status, new["status"])
             causes += faults(kind.schema, new)
