@@ -46,6 +46,12 @@ def run(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
+def spawn(namespace: str, *command: str) -> "subprocess.Popen[bytes]":
+    """Start a command in a namespace; its words are thrown away."""
+    words = ["ip", "netns", "exec", namespace, *command]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 async def until(
     condition: Callable[[], Any], what: str, limit_s: float = 10.0, every_s: float = 0.02
 ) -> Any:
