@@ -1,0 +1,103 @@
+"""The first milestone of the wire process: exactly one node answers, and when it dies another."""
+
+import shutil
+import signal
+
+import pytest
+
+from speaker.seam.messages import Drain, InterfaceReport
+from tests.lab.wire_lab import VIP, VIP6, intent, run, until, wire_lab
+
+pytestmark = pytest.mark.netns
+
+
+async def test_exactly_one_of_two_nodes_answers_and_when_its_wire_dies_the_other() -> None:
+    async with wire_lab(2, intent(VIP), intent(VIP6)) as lab:
+        owner = await lab.one_owner()
+        (other,) = (node for node in lab.nodes if node is not owner)
+        assert len(await lab.watch.answers(VIP6)) == 1
+
+        owner.kill()
+
+        await until(other.owns, f"{other.node} takes over", limit_s=3)
+        assert await lab.watch.answers() == {lab.mac(other)}
+
+
+async def test_arping_gets_one_answer_from_one_mac() -> None:
+    if not shutil.which("arping"):
+        pytest.skip("arping missing: apt-get install iputils-arping")
+    async with wire_lab(2, intent(VIP)) as lab:
+        owner = await lab.one_owner()
+        shown = run(
+            "ip", "netns", "exec", lab.watch.namespace, "arping", "-b", "-c", "2", "-w", "4",
+            "-I", "lan0", str(VIP),
+        )  # fmt: skip
+
+        assert shown.lower().count(f"[{lab.mac(owner)}]") == 2
+        assert "Received 2 response(s)" in shown
+
+
+async def test_a_restarted_wire_answers_nothing_until_the_brain_has_ended_its_intent() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        await node.hang_up()
+        node.kill()
+        node.start()
+        await until((node.folder / "wire.sock").exists, "wire listens")
+        assert await lab.watch.answers(wait_s=0.5) == set()
+
+        node.dial()
+
+        await lab.one_owner()
+
+
+async def test_a_brain_that_dies_changes_nothing() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+
+        await node.hang_up()
+
+        for _ in range(5):
+            assert await lab.watch.answers() == {lab.mac(node)}
+
+
+async def test_sigterm_hands_over_and_exits_with_0() -> None:
+    async with wire_lab(2, intent(VIP)) as lab:
+        owner = await lab.one_owner()
+        (other,) = (node for node in lab.nodes if node is not owner)
+
+        owner.signal(signal.SIGTERM)
+
+        await until(lambda: owner.status is not None, "the drained wire exits", limit_s=4)
+        assert owner.status == 0
+        assert await lab.watch.answers() == {lab.mac(other)}
+
+
+async def test_a_drain_message_hands_over_and_its_end_lets_the_node_take_part_again() -> None:
+    async with wire_lab(2, intent(VIP)) as lab:
+        owner = await lab.one_owner()
+        (other,) = (node for node in lab.nodes if node is not owner)
+
+        owner.say(Drain(active=True))
+        await until(other.owns, "the other node takes over", limit_s=3)
+        await until(lambda: not owner.owns(), "the drained node lets go", limit_s=3)
+        owner.say(Drain(active=False))
+        other.kill()
+
+        await until(owner.owns, "the node takes part again", limit_s=3)
+
+
+async def test_nics_are_reported_with_the_reason_why_they_take_no_part() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        run("ip", "-n", node.namespace, "link", "add", "spare0", "type", "veth", "peer", "spare1")
+
+        await until(lambda: node.held(InterfaceReport, "spare0"), "the new NIC is reported")
+
+        lan, spare = (node.held(InterfaceReport, name) for name in ("lan0", "spare0"))
+        assert (lan.usable, lan.reason) == (True, "")
+        assert "192.168.4.101/24" in lan.addresses
+        assert (spare.usable, spare.reason) == (False, "down")
