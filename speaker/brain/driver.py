@@ -5,6 +5,7 @@ Neither ever delays a decision: a channel queues, Events are coalesced and writt
 
 import asyncio
 import logging
+import os
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ from pathlib import Path
 from kube.api import ApiError, collection_path
 from kube.client import Client
 from speaker.brain.events import ServiceEvent, body
+from speaker.brain.lastgood import from_lines, to_lines
 from speaker.brain.told import Told
 from speaker.seam.driver import Dialler, Process
 from speaker.seam.messages import Message
@@ -21,6 +23,8 @@ from speaker.seam.mirror import Mirror
 
 LOG = logging.getLogger("speaker.brain")
 
+SAVE_INTERVAL_S = 2.0
+"Between writes of the last good intent, at least."
 EVENTS_PER_S = 20.0
 EVENTS_LIMIT = 5000
 "Waiting Events; the oldest are dropped and counted."
@@ -44,7 +48,8 @@ class Channel:
     ) -> None:
         self.peer = peer
         self.told = Told()
-        self.unknown = {kind.__name__ for kind in kinds}
+        self.kinds = tuple(kinds)
+        self.unknown = {kind.__name__ for kind in self.kinds}
         self.process = Process(
             name="brain",
             whole=lambda _: self.told.whole(),
@@ -73,6 +78,12 @@ class Channel:
             LOG.info("known", extra={"fields": {"peer": self.peer, "kinds": sorted(newly)}})
             self._dialler.sync()
             self._start.set()
+
+    def restore(self, messages: Iterable[Message], unknown: Iterable[str]) -> None:
+        """Say what was last known to be good, but for these types."""
+        for message in messages:
+            self.told.set(message)
+        self.know([kind for kind in self.kinds if kind.__name__ not in set(unknown)])
 
     def send(self, messages: Iterable[Message]) -> None:
         """Send what has changed."""
@@ -134,3 +145,67 @@ class EventWriter:
             LOG.info("event not written", extra={"fields": {"error": str(error)}})
         else:
             self.counts["written"] += 1
+
+
+class LastGood:
+    """Keeps what the channels say in a folder, and reads it back when the API is not there."""
+
+    def __init__(self, folder: Path | None, channels: tuple[Channel, ...]) -> None:
+        self._folder = folder
+        self._channels = channels
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Write soon: something else is said now."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write what changes until cancelled; without a folder do nothing."""
+        while self._folder is not None:
+            await self._changed.wait()
+            await self.flush()
+            await asyncio.sleep(SAVE_INTERVAL_S)
+
+    async def flush(self) -> None:
+        """Write now what has changed since the last time."""
+        if self._folder is not None and self._changed.is_set():
+            self._changed.clear()
+            await asyncio.to_thread(self._save, self._folder, self._said())
+
+    def load(self) -> bool:
+        """Say what was last good; tell whether there was anything."""
+        if self._folder is None:
+            return False
+        found = [self._restore(self._folder, channel) for channel in self._channels]
+        return any(found)
+
+    def _said(self) -> dict[str, tuple[list[Message], set[str]]]:
+        return {each.peer: (each.told.whole(), set(each.unknown)) for each in self._channels}
+
+    @staticmethod
+    def _save(folder: Path, said: dict[str, tuple[list[Message], set[str]]]) -> None:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for peer, (messages, unknown) in said.items():
+                # Passwords and keys are in it; a rename leaves the old file whole until then.
+                draft = folder / f"{peer}.draft"
+                with open(
+                    os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+                ) as out:
+                    out.write(to_lines(messages, unknown))
+                draft.rename(folder / f"{peer}.intent")
+        except OSError as error:
+            LOG.warning("last good not kept", extra={"fields": {"error": str(error)}})
+
+    @staticmethod
+    def _restore(folder: Path, channel: Channel) -> bool:
+        try:
+            text = (folder / f"{channel.peer}.intent").read_bytes()
+        except OSError:
+            return False
+        found = from_lines(text)
+        if found is None:
+            LOG.warning("last good not readable", extra={"fields": {"of": channel.peer}})
+            return False
+        channel.restore(*found)
+        return True

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS, Selection, Watcher
@@ -15,9 +18,10 @@ from kube.objects import Address
 from kube.pod import Pages, serving
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
-from speaker.brain.driver import Channel, EventWriter
+from speaker.brain.driver import Channel, EventWriter, LastGood
 from speaker.brain.events import on_conflict, on_move
 from speaker.brain.identity import CLUSTER_NAMESPACE
+from speaker.brain.metrics import Tallies, metrics
 from speaker.brain.moves import Moves
 from speaker.brain.prober import Prober
 from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler
@@ -30,6 +34,8 @@ from speaker.policy.view import SPEAKER_LABELS, Self
 from speaker.seam.messages import (
     AddressForgotten,
     ConflictReport,
+    Counters,
+    CountersWanted,
     End,
     Message,
     OwnerReport,
@@ -39,6 +45,12 @@ from speaker.seam.messages import (
 LOG = logging.getLogger("speaker.brain")
 
 FRESHNESS_INTERVAL_S = 1.0
+PATIENCE_S = 5.0
+"After a start without the API server, until the last good intent counts."
+STALE_AGE_S = 3600.0
+"Age of the last good intent, at least: it must never look fresher than what anybody has read."
+SCRAPE_LIMIT_S = 5.0
+COUNTERS_LIMIT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,7 @@ async def brain(settings: Settings, stop: asyncio.Event) -> None:
         parts = Brain(settings, client)
         pages = Pages(ready=parts.not_ready, json={"/status": parts.status})
         registry = CollectorRegistry()
+        registry.register(Scrape(parts, asyncio.get_running_loop()))
         async with serving(
             pages,
             registry,
@@ -69,20 +82,48 @@ async def brain(settings: Settings, stop: asyncio.Event) -> None:
             await parts.run(stop)
 
 
+class Scrape(Collector):
+    """Metrics, made in the loop for the thread that renders them."""
+
+    def __init__(self, parts: "Brain", loop: asyncio.AbstractEventLoop) -> None:
+        self._parts = parts
+        self._loop = loop
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: the registry need not know the names beforehand."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all families; called in a thread of its own."""
+        made = asyncio.run_coroutine_threadsafe(self._parts.metrics(), self._loop)
+        return made.result(timeout=SCRAPE_LIMIT_S)
+
+
 class Brain:
     """One brain; `run` lasts until it is told to stop."""
 
-    def __init__(self, settings: Settings, client: Client) -> None:
+    def __init__(
+        self, settings: Settings, client: Client, *, patience_s: float = PATIENCE_S
+    ) -> None:
         loop = asyncio.get_running_loop()
         own, folder = settings.own, settings.socket_dir
         self._state = State(Deciding(own), Health(loop.time()), settings.health_gates)
+        self._client = client
+        self._patience_s = patience_s
+        self._counters: Counters | None = None
+        self._counted = asyncio.Event()
         self._moves = Moves()
         self._greeted: set[str] = set()
         self._wire = Channel(folder / "wire.sock", "wire", WIRE_KINDS, self._hear, self._lose)
         self._bgp = Channel(folder / "bgp.sock", "bgp", BGP_KINDS, self._hear, self._lose)
         self._prober = Prober(self._state.health, self._node_addresses, self._on_verdicts)
+        self._last_good = LastGood(settings.state_dir, (self._wire, self._bgp))
         self._reconciler = Reconciler(
-            self._state, wire=self._wire, bgp=self._bgp, wake_prober=self._prober.wake
+            self._state,
+            wire=self._wire,
+            bgp=self._bgp,
+            wake_prober=self._prober.wake,
+            on_settled=self._last_good.changed,
         )
         self._events = EventWriter(client, own.node)
         self._watcher = Watcher(client, selections(own.namespace), self._on_change)
@@ -91,9 +132,11 @@ class Brain:
         """Run all parts until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             parts = (self._watcher, self._reconciler, self._prober, self._wire, self._bgp)
-            running = [tasks.create_task(part.run()) for part in (*parts, self._events)]
-            running.append(tasks.create_task(self._stay_fresh()))
+            others = (self._events, self._last_good)
+            running = [tasks.create_task(part.run()) for part in (*parts, *others)]
+            running += [tasks.create_task(each()) for each in (self._stay_fresh, self._fall_back)]
             await stop.wait()
+            await self._last_good.flush()
             for task in running:
                 task.cancel()
 
@@ -110,9 +153,28 @@ class Brain:
         """Return what `/status` shows."""
         return status(self._state, self._reports(), asyncio.get_running_loop().time())
 
+    async def metrics(self) -> list[Metric]:
+        """Return the metrics, with wire's counters as they are now if it answers quickly."""
+        self._counted.clear()
+        self._wire.send([CountersWanted()])
+        if self._wire.connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COUNTERS_LIMIT_S):
+                    await self._counted.wait()
+        faults = self._wire.process.faults + self._bgp.process.faults
+        tallies = Tallies(
+            events=self._events.counts,
+            requests=self._client.requests,
+            seam_faults={fault.value: count for fault, count in faults.items()},
+            wire=self._counters,
+        )
+        now = asyncio.get_running_loop().time()
+        return list(metrics(self._state, self._reports(), tallies, now))
+
     def _reports(self) -> Reports:
         return Reports(
-            api_age_s=self._watcher.age_s(),
+            api_age_s=self._age_s(),
+            stale=self._reconciler.stale,
             connected={each.peer: each.connected for each in (self._wire, self._bgp)},
             wire=self._wire.mirror,
             bgp=self._bgp.mirror,
@@ -134,6 +196,9 @@ class Brain:
         match message:
             case End():
                 self._greeted.add(peer)
+            case Counters() if peer == "wire":
+                self._counters = message
+                self._counted.set()
             case OwnerReport():
                 self._hear_owner(message, greeting=peer not in self._greeted)
             case AddressForgotten():
@@ -159,8 +224,18 @@ class Brain:
 
     async def _stay_fresh(self) -> None:
         while True:
-            self._reconciler.tell_freshness(self._watcher.age_s())
+            self._reconciler.tell_freshness(self._age_s())
             await asyncio.sleep(FRESHNESS_INTERVAL_S)
+
+    async def _fall_back(self) -> None:
+        """Say what was last good when the API server cannot be reached after a start."""
+        await asyncio.sleep(self._patience_s)
+        if not self._state.snapshot.listed and self._last_good.load():
+            LOG.warning("API server not reached: going by the last good intent")
+            self._reconciler.restored()
+
+    def _age_s(self) -> float:
+        return self._watcher.age_s() + (STALE_AGE_S if self._reconciler.stale else 0)
 
 
 def selections(namespace: str) -> tuple[Selection, ...]:

@@ -56,14 +56,32 @@ class Reconciler:
     """Turns changes into decisions and decisions into intents."""
 
     def __init__(
-        self, state: State, *, wire: Channel, bgp: Channel, wake_prober: Callable[[], None]
+        self,
+        state: State,
+        *,
+        wire: Channel,
+        bgp: Channel,
+        wake_prober: Callable[[], None],
+        on_settled: Callable[[], None],
     ) -> None:
         self.state = state
         self._wire = wire
         self._bgp = bgp
         self._wake_prober = wake_prober
+        self._on_settled = on_settled
         self._wake = asyncio.Event()
         self._verdicts: Verdicts = {}
+        self._restored: set[Protocol] = set()
+        "Protocols whose intent is the last good one, not yet one that was decided."
+
+    @property
+    def stale(self) -> bool:
+        """Whether anything that is said comes from the last good file."""
+        return bool(self._restored)
+
+    def restored(self) -> None:
+        """Take note that the channels say what was last good."""
+        self._restored = {p for p in Protocol if not self.state.deciding.started(p)}
 
     def take_change(self, snapshot: Snapshot, changes: Changes) -> None:
         """Take what the API server says now."""
@@ -104,6 +122,7 @@ class Reconciler:
                 self._decide(loop.time() + SLICE_S)
                 await asyncio.sleep(0)
             self._settle()
+            self._on_settled()
 
     def _decide(self, until: float) -> None:
         loop = asyncio.get_running_loop()
@@ -131,13 +150,27 @@ class Reconciler:
             for channel in (wire, bgp):
                 channel.send(channel.told.set(drain))
         if deciding.started(Protocol.LAYER2):
+            self._drop_restored(Protocol.LAYER2)
             wire.know([AddressIntent, Drain])
         if deciding.started(Protocol.BGP):
+            self._drop_restored(Protocol.BGP)
             sessions = deciding.sessions
             wire.send(wire.told.replace_all(BfdIntent, sessions.bfd))
             bgp.send(bgp.told.replace_all(PeerIntent, sessions.bgp))
             wire.know([BfdIntent])
             bgp.know(BGP_KINDS)
+
+    def _drop_restored(self, protocol: Protocol) -> None:
+        """Drop what came from the last good file and is no more, once the API has been read."""
+        if protocol not in self._restored:
+            return
+        self._restored.discard(protocol)
+        deciding, wire, bgp = self.state.deciding, self._wire, self._bgp
+        if protocol is Protocol.LAYER2:
+            made = (address_intent(deciding.view, each) for each in deciding.of(protocol))
+            wire.send(wire.told.replace_all(AddressIntent, [each for each in made if each]))
+        else:
+            bgp.send(bgp.told.replace_all(RouteIntent, deciding.routes()))
 
     def _want(self, ports: Iterable[int]) -> None:
         self.state.health.want(ports, asyncio.get_running_loop().time())

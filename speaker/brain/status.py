@@ -37,6 +37,8 @@ class Reports:
     """What the brain knows beside its own decisions."""
 
     api_age_s: float
+    stale: bool
+    "Something that is said comes from the last good file."
     connected: Mapping[str, bool]
     "By process."
     wire: Mirror
@@ -80,7 +82,7 @@ def _api(state: State, reports: Reports) -> Json:
     snapshot = state.snapshot
     return {
         "age_s": round(reports.api_age_s, 3),
-        "stale": snapshot.stale,
+        "stale": reports.stale,
         "missing": {
             protocol.value: [kind.value for kind in state.deciding.missing(protocol)]
             for protocol in Protocol
