@@ -225,7 +225,7 @@ def _timers(name: ObjectName, spec: BGPPeerSpec, findings: Findings) -> tuple[in
     if (hold_s and hold_s < MIN_HOLD_S) or not 0 <= hold_s <= MAX_HOLD_S:
         text = f'invalid hold time "{hold_s}s": must be 0 or >=3s, and at most {MAX_HOLD_S}s'
         findings.refuse(name, "spec.holdTime", text, Reason.BAD_TIMER)
-    if not 0 <= keepalive_s <= hold_s:
+    elif not 0 <= keepalive_s <= hold_s:
         text = (
             f'invalid keepaliveTime "{keepalive_s}s": must be lower than or equal to the hold '
             f"time, {hold_s}s"

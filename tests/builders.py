@@ -9,7 +9,6 @@ from kube.crds import (
     BGPPeer,
     IPAddressPool,
     L2Advertisement,
-    Resource,
     ResourceT,
     parse_resource,
 )
@@ -113,6 +112,6 @@ def bgp_peer(text: str = "router", **spec: Any) -> BGPPeer:
     )
 
 
-def by_name(*objects: Resource) -> dict[ObjectName, Resource]:
+def by_name(*objects: ResourceT) -> dict[ObjectName, ResourceT]:
     """Index resources by their names, as a snapshot holds them."""
     return {each.name: each for each in objects}
