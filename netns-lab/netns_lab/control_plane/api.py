@@ -129,7 +129,7 @@ class Api:
         if causes:
             raise invalid(kind, key[1], causes)
         if subresource == "status":
-            new = self._with_status(kind, old.obj, obj)
+            new = _with_status(kind, old, obj)
         else:
             new = _typed(kind, obj)
             new["metadata"] = carry(old.obj["metadata"], meta)
@@ -243,31 +243,13 @@ class Api:
                 detail = _mismatch(label, wanted[field], meta[field])
                 raise conflict(kind, meta["name"], detail)
 
-    def _with_status(self, kind: ResourceType, old: Json, obj: Json) -> Json:
-        # Custom resources keep their metadata on a status write, built-in kinds take the new one.
-        new = dict(old)
-        if not kind.custom:
-            new["metadata"] = carry(old["metadata"], obj["metadata"])
-        else:
-            new["metadata"] = carry(old["metadata"], old["metadata"])
-        new.pop("status", None)
-        if obj.get("status") is not None:
-            new["status"] = obj["status"]
-        return new
-
     def _complete(
         self, kind: ResourceType, new: Json, old: Json | None, *, status_only: bool = False
     ) -> None:
         causes: list[Cause] = list(metadata_faults(kind, new["metadata"]))
         if kind.schema is not None:
-            if not status_only:
-                prune(kind.schema, new)
-                apply_defaults(kind.schema, new)
-            elif "status" in new:
-                # A schema that keeps unknown fields and says nothing of the status keeps it all.
-                status = (kind.schema.get("properties") or {}).get("status", kind.schema)
-                prune(status, new["status"], root=False)
-                apply_defaults(status, new["status"])
+            prune(kind.schema, new)
+            apply_defaults(kind.schema, new)
             causes += faults(kind.schema, new)
         elif kind.kind == "Service":
             default_service(new)
@@ -307,6 +289,17 @@ class Api:
         if not options.dry_run:
             self._applied[place] = json.loads(encode(patch))
         return last
+
+
+def _with_status(kind: ResourceType, old: Record, obj: Json) -> Json:
+    # Custom resources keep their metadata on a status write, built-in kinds take the new one.
+    new: Json = json.loads(old.encoded) if kind.custom else dict(old.obj)
+    meta = old.obj["metadata"]
+    new["metadata"] = carry(meta, meta if kind.custom else obj["metadata"])
+    new.pop("status", None)
+    if obj.get("status") is not None:
+        new["status"] = obj["status"]
+    return new
 
 
 def _typed(kind: ResourceType, obj: Json) -> Json:
