@@ -154,6 +154,7 @@ class LastGood:
         self._folder = folder
         self._channels = channels
         self._changed = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     def changed(self) -> None:
         """Write soon: something else is said now."""
@@ -168,9 +169,10 @@ class LastGood:
 
     async def flush(self) -> None:
         """Write now what has changed since the last time."""
-        if self._folder is not None and self._changed.is_set():
-            self._changed.clear()
-            await asyncio.to_thread(self._save, self._folder, self._said())
+        async with self._writing:
+            if self._folder is not None and self._changed.is_set():
+                self._changed.clear()
+                await asyncio.to_thread(self._save, self._folder, self._said())
 
     def load(self) -> bool:
         """Say what was last good; tell whether there was anything."""
