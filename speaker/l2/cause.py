@@ -39,6 +39,8 @@ class Cause(Enum):
     "The NIC has no carrier."
     STALLED = "stalled"
     "The process stood still for longer than the detection time."
+    OFF_SUBNET = "off-subnet"
+    "Given up because the NIC lost the address's prefix and another node has it."
     STALE = "stale"
     "This node's knowledge of the API is too old and a fresher node could take it."
     YIELDED = "yielded"

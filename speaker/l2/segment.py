@@ -16,7 +16,8 @@ The driver's loop, after *every* call of a method that takes `now`:
   datagram was not used, for the driver's counters.
 - `receive_sighting` is for every ARP sender address / NA target that is in `watched_addresses` (or
   was asked for by `ProbeStranger` within the last second), with the MAC it came from, own excepted.
-- `receive_life` is for any frame from another host; calling it every 100 ms is enough.
+- `receive_life` is for any frame from another host: at once for an answer to `SeekLife`, otherwise
+  every 100 ms is enough.
 - `set_freshness` once a second; no call lets the age grow by itself.
 - `drain(until)` starts the hand-over of everything; at `until` (grace period's last second; inf
   for a drain without an end) what found no successor is given up. `drain(None)` takes part again.
@@ -28,10 +29,13 @@ The driver's loop, after *every* call of a method that takes `now`:
   and given as `claims` to the next process on the same kernel boot.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from enum import Enum
 
-from speaker.hello.packet import DropReason
+from speaker.hello.entry import Claim
+from speaker.hello.neighbours import Neighbours
+from speaker.hello.packet import DropReason, Hello, parse_hello
+from speaker.hello.sender import Sender
 from speaker.l2.actions import (
     Action,
     Announce,
@@ -45,6 +49,11 @@ from speaker.l2.actions import (
     Silence,
     Witness,
 )
+from speaker.l2.cause import Cause
+from speaker.l2.electorate import Electorate
+from speaker.l2.ground import AlonePolicy, Ground
+from speaker.l2.identity import Identities, incarnation_of
+from speaker.l2.ownership import Ownership
 from speaker.l2.timing import FAST, STANDARD, Timing
 from speaker.seam.messages import Address, AddressIntent, ExpectedNode, Identity
 
@@ -68,17 +77,16 @@ __all__ = [
 ]
 
 
-class AlonePolicy(Enum):
-    """What a node does with its addresses when it hears none of those it expects."""
-
-    KEEP = "keep"
-    YIELD = "yield"
+LATE_S = 0.01
+"""A deadline handled so much later means that hellos may lie unread."""
+RESUME_S = 10.0
+"""How long after its start a wire may resume claims of the process before it."""
 
 
 class Segment:
     """Ownership of addresses on one NIC."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all keyword-only, each a fact of its own
         self,
         *,
         interface: str,
@@ -92,13 +100,77 @@ class Segment:
         alone: AlonePolicy = AlonePolicy.KEEP,
     ) -> None:
         """`epoch_ms` is unix time in ms at now = 0; `jitter` gives a float in [0, 1)."""
-        raise NotImplementedError("the core of the segment is being built")
+        incarnation = incarnation_of(boot_id, interface)
+        self._actions: deque[Action] = deque()
+        self._ground = Ground(
+            interface=interface,
+            node=node,
+            boot_id=incarnation,
+            timing=timing,
+            epoch_ms=epoch_ms,
+            neighbours=Neighbours(boot_id=incarnation, multiplier=timing.multiplier),
+            alone_policy=alone,
+        )
+        self._sender = Sender(
+            node=node,
+            boot_id=incarnation,
+            owner_interval_s=timing.owner_interval_s,
+            idle_interval_s=timing.idle_interval_s,
+            jitter=jitter,
+            now=now,
+        )
+        self._ownership = Ownership(
+            ground=self._ground, table=self._sender.table, act=self._actions.append
+        )
+        self._electorate = Electorate(
+            ground=self._ground,
+            ownership=self._ownership,
+            sender=self._sender,
+            act=self._actions.append,
+        )
+        self._identities = Identities(self._ground)
+        self._resumable = set(claims)
+        self._was_stalled = False
+        self._told = (0, 0)
+
+    # What the driver tells
 
     def set_identity(self, identity: Identity, now: float) -> None:
         """Take the cluster's id and keys; the key with the highest id signs, all are accepted."""
+        begin = self._identities.ring is None
+        self._identities.take(identity)
+        if begin and self._ground.link.up:
+            self._begin(now)
+        self._turn(now)
 
     def set_link(self, link: Link, now: float) -> None:
         """Take the NIC's carrier, MAC and prefixes."""
+        before, self._ground.link = self._ground.link, link
+        self._electorate.presence.expect(None, link)
+        if before.up and not link.up:
+            self._ownership.lose_carrier()
+            self._ground.carrier_lost_at = now
+        elif link.up and not before.up:
+            self._carrier_back(now)
+        self._ownership.records.mark_all()
+        self._turn(now)
+
+    def _carrier_back(self, now: float) -> None:
+        timing = self._ground.timing
+        if now - self._ground.carrier_lost_at < timing.detection_s - timing.owner_interval_s:
+            self._ground.neighbours.forgive(now + timing.detection_s)
+            self._ownership.regain_carrier()
+            self._sender.nudge(now)
+            return
+        self._ownership.start_anew(Cause.LINK_DOWN)
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        """Listen first: rule 8."""
+        self._electorate.presence.started_at = self._ground.started_at = now
+        self._ground.starting = True
+        self._ground.neighbours.forget_liveness()
+        self._sender.nudge(now)
 
     def set_intent(self, intent: AddressIntent, now: float) -> None:
         """Want this address here; replaces the earlier intent for it.
@@ -106,61 +178,168 @@ class Segment:
         `intent.interfaces` is the driver's business: it calls this only for a NIC that is meant,
         and `remove_intent` when it no longer is.
         """
+        resumable = intent.address in self._resumable
+        self._resumable.discard(intent.address)
+        if now - self._ground.started_at > RESUME_S:
+            resumable = False
+        self._ownership.records.want(intent, now, resumable=resumable)
+        self._turn(now)
 
     def remove_intent(self, address: Address, now: float) -> None:
         """Want the address no more: silent at once, no hand-over."""
+        self._ownership.unwant(address, now)
+        self._turn(now)
 
     def set_expected(self, nodes: tuple[ExpectedNode, ...], now: float) -> None:
         """Know the other nodes with a speaker; those with an IP in the NIC's prefixes count."""
+        self._electorate.presence.expect(nodes, self._ground.link)
+        self._turn(now)
 
     def set_freshness(self, age_s: float, now: float) -> None:
         """Know how old the brain's view of the API is."""
+        self._ground.known_at = now - age_s
+        self._turn(now)
 
     def drain(self, until: float | None, now: float) -> None:
         """Hand everything over; see the module's docstring."""
+        self._ground.draining_until = until
+        self._ownership.records.mark_all()
+        self._sender.nudge(now)
+        self._turn(now)
 
     def stalled(self, now: float) -> None:
         """Start anew after the process stood still."""
+        self._was_stalled = True
+        self._ownership.start_anew(Cause.STALLED)
+        if self._ground.link.up:
+            self._begin(now)
+        self._turn(now)
+
+    # What the driver hears
 
     def receive_hello(self, payload: bytes, source: Mac, now: float) -> DropReason | None:
         """Take a hello's UDP payload; return why it was dropped, None when it was used."""
+        ring = self._identities.ring
+        if ring is None:
+            return DropReason.NO_IDENTITY
+        if not self._ground.link.up:
+            return DropReason.LINK_DOWN
+        hello = parse_hello(payload, ring)
+        if isinstance(hello, DropReason):
+            return hello
+        fault = self._identities.own(hello, now)
+        if fault is None:
+            fault = self._electorate.receive(hello, source, now)
+            self._hear_doubles(hello, now)
+        self._turn(now)
+        return fault
+
+    def _hear_doubles(self, hello: Hello, now: float) -> None:
+        """Give up what a third node hears somebody else claim with a better right."""
+        if not self._electorate.trusts(hello):
+            return
+        for double in hello.doubles:
+            if double.boot_id == self._ground.boot_id:
+                continue
+            claimant = self._ground.neighbours.by_boot(double.boot_id)
+            node = claimant.node if claimant is not None else ""
+            claim = Claim(double.generation, double.provisional)
+            self._ownership.hear_double(double.address, (node, claim), now)
 
     def receive_sighting(self, address: Address, mac: Mac, now: float) -> None:
         """Know that `mac` says it has the address."""
+        neighbour = self._electorate.neighbour_with(mac)
+        if neighbour is not None:
+            self._ownership.witnesses.answer(neighbour.node, address, now)
+        elif mac != self._ground.link.mac:
+            self._ownership.sighting(address, mac, now)
+        self._ground.life_at = now
+        self._turn(now)
 
     def receive_life(self, now: float) -> None:
         """Know that another host on the segment sent a frame."""
+        self._ground.life_at = now
+        if self._ground.alone:
+            self._ownership.records.mark_unsettled()
+        self._turn(now)
+
+    # What is due
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due; long work is done in slices of a few ms."""
+        due = self.next_deadline()
+        if due is not None and now - due > LATE_S:
+            late_s = min(now - due, self._ground.timing.detection_s)
+            self._ground.neighbours.forgive(now + late_s)
+        self._ownership.witnesses.handle_deadline(now)
+        self._turn(now)
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` wants to be called; None is never."""
+        times = [self._ownership.records.next_deadline()]
+        if self._speaking:
+            times.append(self._sender.next_deadline())
+            times.append(self._electorate.next_deadline())
+            times.append(self._identities.next_deadline())
+            times.append(self._ownership.witnesses.next_deadline())
+        return min((each for each in times if each is not None), default=None)
 
     def next_action(self) -> Action | None:
         """Return the next thing to do, once; None when there is no more."""
+        return self._actions.popleft() if self._actions else None
+
+    @property
+    def _speaking(self) -> bool:
+        return self._identities.ring is not None and self._ground.link.up
+
+    def _turn(self, now: float) -> None:
+        """Bring neighbours, records and hellos up to date, in this order."""
+        if self._speaking:
+            self._identities.expire(now)
+            self._electorate.refresh(now)
+            self._was_stalled = self._was_stalled and self._ground.starting
+        self._ownership.settle(now)
+        if not self._speaking:
+            return
+        self._electorate.pace(now)
+        said = (self._sender.table.version, self._ownership.doubles.version)
+        if said != self._told:
+            self._told = said
+            self._sender.nudge(now)
+        if self._sender.due(now):
+            self._speak(now)
+
+    def _speak(self, now: float) -> None:
+        ring = self._identities.ring
+        if ring is None:
+            return
+        said = self._electorate.said(ring, stalled=self._was_stalled, now=now)
+        self._actions.extend(SendHello(each) for each in self._sender.datagrams(said, now))
+
+    # What the driver may ask
 
     @property
     def drained(self) -> bool:
-        """Whether it answers for no address."""
-        raise NotImplementedError("the core of the segment is being built")
+        """Whether it answers for no address and has told so."""
+        return not self._sender.table.claims and not self._sender.table.untold
 
     @property
     def refresh_allowed(self) -> bool:
         """Whether gratuitous refreshes may be sent: with a fresh echo or as sole candidate."""
-        raise NotImplementedError("the core of the segment is being built")
+        return bool(self._ground.two_way) or self._electorate.hears_and_expects_nobody
 
     @property
     def watched_addresses(self) -> frozenset[Address]:
-        """Addresses whose sightings matter: wanted ones and those that neighbours claim."""
-        raise NotImplementedError("the core of the segment is being built")
+        """Addresses whose sightings matter."""
+        return frozenset(self._ownership.records.by_address)
 
     @property
     def resumable_claims(self) -> tuple[Address, ...]:
         """Addresses owned, for the next process on the same kernel boot."""
-        raise NotImplementedError("the core of the segment is being built")
+        entries = self._sender.table.entries
+        return tuple(each for each, entry in entries.items() if entry.claim is not None)
 
     @property
     def interval_s(self) -> float:
         """The hello interval in use, after the segment's cap."""
-        raise NotImplementedError("the core of the segment is being built")
+        return self._sender.interval_s

@@ -1,0 +1,63 @@
+"""Two claimants of one address, as a third node hears them, and what it says of it in its hello.
+
+They may not hear each other, and the loser would never know. What lasts less than one interval is
+an ordinary hand-over or clash and not worth a datagram.
+"""
+
+from speaker.hello.packet import Double
+from speaker.l2.claims import best_claim
+from speaker.l2.ground import Ground
+from speaker.l2.record import ANSWERING, Record
+from speaker.seam.messages import Address
+
+MAX_TOLD = 8
+"""Doubles told in one hello; the next ones follow when these have ended."""
+
+
+class Doubles:
+    """Addresses with two claimants."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._told: dict[Address, Double] = {}
+        self.version = 0
+        "Counts the changes of what is to be told."
+
+    def told(self) -> tuple[Double, ...]:
+        """Return what the next hello says."""
+        return tuple(self._told.values())[:MAX_TOLD]
+
+    def end(self, address: Address) -> None:
+        """Forget the address."""
+        if self._told.pop(address, None) is not None:
+            self.version += 1
+
+    def look(self, record: Record, now: float) -> None:
+        """See whether two neighbours claim the address, and since when."""
+        claims = list(self._ground.claims(record, now)) if len(record.claims) > 1 else []
+        relieved = any(self._ground.relieved(node, claim) for node, claim in claims)
+        if len(claims) < 2 or relieved or record.role in ANSWERING:
+            record.double_since = None
+            self.end(record.address)
+            return
+        if record.double_since is None:
+            record.double_since = now
+        if now - record.double_since >= self._ground.timing.owner_interval_s:
+            self._tell(record, now)
+
+    def due(self, record: Record) -> float | None:
+        """Return when it is to be looked at again."""
+        if record.double_since is None or record.address in self._told:
+            return None
+        return record.double_since + self._ground.timing.owner_interval_s
+
+    def _tell(self, record: Record, now: float) -> None:
+        best = best_claim(self._ground, record, now)
+        if best is None:
+            return
+        node, claim = best
+        boot_id = self._ground.neighbours.by_node[node].boot_id
+        double = Double(record.address, boot_id, claim.generation, claim.provisional)
+        if self._told.get(record.address) != double:
+            self._told[record.address] = double
+            self.version += 1
