@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kube.api import ApiError, Page, Patch, parse_error
 from kube.objects import Json
@@ -225,7 +226,8 @@ class _Failures:
             certificate = isinstance(error, aiohttp.ClientSSLError)
             self._client.failed(self._verb, certificate=certificate)
             raise ApiError(0, "Unreachable", str(error) or type(error).__name__) from error
-        if isinstance(error, ValueError):
+        # aiohttp's own parser raises outside its ClientError, for a line without end for one.
+        if isinstance(error, ValueError | HttpProcessingError):
             self._client.failed(self._verb, certificate=False)
             raise ApiError(0, "BadAnswer", str(error)) from error
 
