@@ -120,7 +120,9 @@ def execute(name: str, host: str, command: tuple[str, ...]) -> None:
     from netns_lab.plan import PlanError
 
     there = _lab(name)
-    argv = list(command)
+    argv = list(command[1:] if command[0] == "--" else command)
+    if not argv:
+        raise click.UsageError("say which command to run: herald lab exec client -- ip address")
     if host == "router" and argv[0] == "vtysh":
         argv[:1] = Router(there.state.frr).shell
     try:

@@ -44,8 +44,15 @@ def router_processes(plan: LabPlan, state: StateFolder) -> list[ProcessPlan]:
     """Return FRR's daemons in the order they must start."""
     host, router = plan.host("router"), Router(state.frr)
     return [
-        ProcessPlan(d, host.name, host.namespace, tuple(router.command(d)), state.log(d))
-        for d in DAEMONS
+        ProcessPlan(
+            daemon,
+            host.name,
+            host.namespace,
+            tuple(router.command(daemon)),
+            state.log(daemon),
+            needs=None if daemon == "zebra" else router.zebra_socket,
+        )
+        for daemon in DAEMONS
     ]
 
 

@@ -64,7 +64,9 @@ class Demo:
         step.seconds = time.monotonic() - began
         self.steps.append(step)
         mark = "[green]✓[/]"
-        self.console.print(f"{mark} {title} [dim]{step.seconds:.1f} s[/]\n    {step.seen}")
+        self.console.print(
+            f"{mark} {title} [dim]{step.seconds:.1f} s[/]\n    {step.seen}", soft_wrap=True
+        )
 
     def play(self) -> None:
         """Play all steps, then take the lab down; raise LabError at the first that fails."""
@@ -104,7 +106,8 @@ class Demo:
             until(
                 "the router has the /32 from every node", lambda: self._all_hops(lab), STEP_LIMIT_S
             )
-            step.seen = f"FRR: {ADDRESS}/32 by {', '.join(_next_hops(lab))}"
+            until("BFD is up", lambda: _bfd_sessions_up(lab) == self.nodes, STEP_LIMIT_S)
+            step.seen = f"FRR: {ADDRESS}/32 by {', '.join(_next_hops(lab))}; BFD watches them"
         with self.step("The client behind the router fetches it") as step:
             with _caller(lab, "remote") as caller:
                 until("both answer", lambda: bodies(caller.fetched) == BOTH, STEP_LIMIT_S)
@@ -238,6 +241,11 @@ def _next_hops(lab: Lab) -> list[str]:
     for route in json.loads(done.stdout or "[]"):
         hops += [hop["gateway"] for hop in route.get("nexthops", [route]) if "gateway" in hop]
     return sorted(hops)
+
+
+def _bfd_sessions_up(lab: Lab) -> int:
+    sessions = json.loads(lab.vtysh("show bfd peers json") or "[]")
+    return sum(session.get("status") == "up" for session in sessions)
 
 
 def _take_pods_off(lab: Lab, node: str) -> str:

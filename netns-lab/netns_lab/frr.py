@@ -72,6 +72,11 @@ class Router:
 
     folder: Path
 
+    @property
+    def zebra_socket(self) -> Path:
+        """Where zebra listens; a daemon that finds nobody there tries again after 10 s only."""
+        return self.folder / "zserv.api"
+
     def config(self, daemon: str) -> Path:
         """Return the path of a daemon's configuration."""
         return self.folder / f"{daemon}.conf"
@@ -96,7 +101,7 @@ class Router:
             str(BINARIES / daemon),
             *("-f", str(self.config(daemon))),
             *("-i", str(self.folder / f"{daemon}.pid")),
-            *("-z", str(self.folder / "zserv.api")),
+            *("-z", str(self.zebra_socket)),
             *("--vty_socket", str(self.folder)),
             *(("--bfdctl", str(self.folder / "bfdd.sock")) if daemon == "bfdd" else ()),
             # No vty on TCP.

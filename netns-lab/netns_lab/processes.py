@@ -17,6 +17,7 @@ from pathlib import Path
 BACK_OFF_FIRST_S, BACK_OFF_MAX_S = 0.2, 5.0
 STEADY_S = 10.0
 STOP_LIMIT_S = 8.0
+NEEDS_LIMIT_S, NEEDS_POLL_S = 5.0, 0.01
 LAST_LINE_BYTES = 4096
 
 LOG = logging.getLogger("netns_lab.processes")
@@ -42,6 +43,8 @@ class ProcessPlan:
     argv: tuple[str, ...]
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    needs: Path | None = None
+    "A socket that must be there before the start; waited for, `NEEDS_LIMIT_S` at most."
 
 
 class Process:
@@ -140,6 +143,7 @@ class Process:
         return next(worded, "")
 
     async def _run_once(self) -> None:
+        await self._wait_for_needs()
         with self.plan.log.open("ab") as log:
             self._child = child = await asyncio.create_subprocess_exec(
                 *("ip", "netns", "exec", self.plan.namespace, *self.plan.argv),
@@ -156,6 +160,12 @@ class Process:
         # What it started in its session must not outlive it, as in a container.
         _kill_group(child.pid)
         self.state = ProcessState.STOPPED if self._released.is_set() else ProcessState.HELD
+
+    async def _wait_for_needs(self) -> None:
+        needs, waited_s = self.plan.needs, 0.0
+        while needs is not None and not needs.exists() and waited_s < NEEDS_LIMIT_S:
+            await self._sleep_or_stop(NEEDS_POLL_S)
+            waited_s += NEEDS_POLL_S
 
     async def _sleep_or_stop(self, seconds: float) -> None:
         try:
