@@ -122,9 +122,8 @@ class Planner:
                 present.append(_age(service))
             else:
                 self._forget(name, service, now)
-        self._unjudged = {name for _, _, name in present if self.ledger.holding(name)}
-        for name in self._unjudged:
-            self._renew_terms(name, now)
+        # Who changed its terms yields to those who did not, and is looked through until judged.
+        self._unjudged = {name for _, _, name in present if self._renew_terms(name, now)}
         heapify(present)
         while present:
             _, _, name = heappop(present)
@@ -141,12 +140,15 @@ class Planner:
         else:
             self.outcomes.pop(name, None)
 
-    def _renew_terms(self, name: ObjectName, now: float) -> None:
+    def _renew_terms(self, name: ObjectName, now: float) -> bool:
         held = self.ledger.holding(name)
-        assert held is not None
+        if held is None:
+            return False
         terms = terms_of(self._view.services[name])
-        if terms != held.terms:
-            self.ledger.seat(replace(held, terms=terms), now)
+        if terms == held.terms:
+            return False
+        self.ledger.seat(replace(held, terms=terms), now)
+        return True
 
     # Who may stay.
 
@@ -255,6 +257,8 @@ class Planner:
             detail = waiting.leave.detail if waiting.leave else ""
             before = before or service.ingress
             self._assign(service, grant.addresses, grant.pool, None, (before, cause, detail))
+            if len(grant.addresses) < len(ask.families[0]):
+                self._waiting[name] = _Waiting(ask, Wish.COMPLETE)
             return
         if waiting.wish is not None:
             if waiting.wish is Wish.COMPLETE:

@@ -234,8 +234,8 @@ def _selector_words(selectors: Iterable[LabelSelector]) -> str:
 
 
 def _port_words(ask: Ask, holder: Holding) -> str:
-    protocol, port = min(ask.terms.ports & holder.terms.ports)
-    return f"{protocol} port {port}"
+    common = sorted(ask.terms.ports & holder.terms.ports)
+    return ", ".join(f"{protocol} port {port}" for protocol, port in common[:NAMED_HOLDERS])
 
 
 def _listed(what: str, names: Sequence[str], nothing: str) -> str:

@@ -1,0 +1,93 @@
+"""One sentence on what addresses a Service has, or why it has none and what would give it one.
+
+Works on a snapshot alone, by planning as the controller would: the command and the tests need no
+running controller, and can tell when it is the controller that is missing.
+"""
+
+from dataclasses import dataclass
+
+from controller.ask import is_ours
+from controller.outcome import Assigned, NotOurs, Outcome, Pending, Reason
+from controller.planner import Planner
+from controller.view import NEEDED, is_known, metallb_controllers, outlook_of
+from kube.objects import Address, ObjectName, Service
+from kube.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is to be said of a Service, and the value it was made from."""
+
+    sentence: str
+    outcome: Outcome
+
+
+def explain(snapshot: Snapshot, name: ObjectName, lb_class: str | None = None) -> Explanation:
+    """Return what the Service has, or in one sentence why it has nothing and the remedy."""
+    service = snapshot.services.get(name)
+    if service is None:
+        return _not_ours(f"Service {name} does not exist: check namespace and name")
+    if service.type != "LoadBalancer":
+        remedy = "set spec.type: LoadBalancer to get an address"
+        return _not_ours(f"Service {name} is of type {service.type}: {remedy}")
+    if not is_ours(service, lb_class):
+        return _not_ours(_class_words(service, lb_class))
+    if not is_known(snapshot):
+        missing = ", ".join(sorted(kind.value for kind in NEEDED - snapshot.listed))
+        return _not_ours(f"Service {name}: {missing} could not be listed, so nothing is known")
+    if controllers := metallb_controllers(snapshot):
+        return _of(service, _metallb(service, controllers[0]))
+    planner = Planner(lb_class)
+    planner.replan(outlook_of(snapshot).view, 0.0)
+    return _of(service, planner.outcomes[name])
+
+
+def _of(service: Service, outcome: Outcome) -> Explanation:
+    if isinstance(outcome, Pending):
+        has = (
+            f"still shows {_words(service.ingress)}, but" if service.ingress else "has no address:"
+        )
+        return Explanation(f"Service {service.name} {has} {outcome}", outcome)
+    assert isinstance(outcome, Assigned)
+    if not service.ingress:
+        sentence = (
+            f"Service {service.name} has no address yet, though {_words(outcome.addresses)} from "
+            f"pool {outcome.pool} is free for it: check that herald-controller is running"
+        )
+        return Explanation(sentence, outcome)
+    pool = f" from pool {outcome.pool}" if outcome.pool else ""
+    sentence = f"Service {service.name} has {_words(service.ingress)}{pool}"
+    rest = [str(outcome.note)] if outcome.note else []
+    if outcome.warning:
+        rest.append(outcome.warning)
+    return Explanation("; ".join((sentence, *rest)), outcome)
+
+
+def _class_words(service: Service, lb_class: str | None) -> str:
+    theirs = service.load_balancer_class
+    has = f"of loadBalancerClass {theirs}" if theirs else "of no loadBalancerClass"
+    ours = f"Services of loadBalancerClass {lb_class}" if lb_class else "Services without a class"
+    remedy = (
+        f"create it anew with spec.loadBalancerClass: {lb_class}"
+        if lb_class
+        else "create it anew without spec.loadBalancerClass, or start Herald with --lb-class"
+    )
+    return f"Service {service.name} is {has} and Herald serves {ours}: {remedy}"
+
+
+def _metallb(service: Service, controller: ObjectName) -> Pending:
+    return Pending(
+        Reason.METALLB_RUNS,
+        f"Pod {controller}",
+        "status.conditions",
+        f"MetalLB's controller {controller} is running, and Herald waits while it is",
+        "scale MetalLB's controller down to 0",
+    )
+
+
+def _not_ours(sentence: str) -> Explanation:
+    return Explanation(sentence, NotOurs(sentence))
+
+
+def _words(addresses: tuple[Address, ...]) -> str:
+    return " and ".join(str(address) for address in addresses)
