@@ -16,7 +16,6 @@ from pathlib import Path
 
 BACK_OFF_FIRST_S, BACK_OFF_MAX_S = 0.2, 5.0
 STEADY_S = 10.0
-STOP_LIMIT_S = 8.0
 NEEDS_LIMIT_S, NEEDS_POLL_S = 5.0, 0.01
 LAST_LINE_BYTES = 4096
 
@@ -69,7 +68,7 @@ class Process:
         return child.pid if child is not None and child.returncode is None else None
 
     async def run(self) -> None:
-        """Keep the command running until `stop`."""
+        """Keep the command running until `kill`."""
         back_off_s = BACK_OFF_FIRST_S
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
@@ -106,22 +105,6 @@ class Process:
         except ProcessLookupError:
             return False
         return True
-
-    async def stop(self) -> None:
-        """End it by SIGTERM, and by SIGKILL after `STOP_LIMIT_S`; `run` then returns."""
-        self._stopping.set()
-        self._released.set()
-        child = self._child
-        if child is None or not self.signal(signal.SIGTERM):
-            return
-        self.signal(signal.SIGCONT)  # a frozen process would not hear SIGTERM
-        try:
-            async with asyncio.timeout(STOP_LIMIT_S):
-                await child.wait()
-        except TimeoutError:
-            LOG.warning("%s ignored SIGTERM for %s s: killed", self.plan.name, STOP_LIMIT_S)
-        finally:
-            self.signal(signal.SIGKILL)
 
     def kill(self) -> None:
         """End it at once and for good."""

@@ -68,7 +68,9 @@ class Supervisor:
             try:
                 await self._live(tasks, client)
             finally:
-                await self._stop_processes()
+                # The whole lab goes at once: nobody is left to hand anything over to.
+                for process in self.processes.values():
+                    process.kill()
             raise _Ended  # cancels the tasks that never end by themselves
 
     async def _live(self, tasks: asyncio.TaskGroup, client: Client) -> None:
@@ -145,11 +147,6 @@ class Supervisor:
             except ApiError as error:
                 if error.status != 409:  # some namespaces are there from the start
                     raise
-
-    async def _stop_processes(self) -> None:
-        async with asyncio.TaskGroup() as stopping:
-            for process in self.processes.values():
-                stopping.create_task(process.stop())
 
 
 class _Ended(Exception):  # noqa: N818 -- an end in order, told to the task group

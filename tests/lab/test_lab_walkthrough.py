@@ -36,7 +36,7 @@ def routes(lab: Lab) -> set[str]:
 
 def arp_answers(lab: Lab) -> set[str]:
     """MACs that answer one broadcast request."""
-    argv = ["arping", "-b", "-c", "2", "-w", "1", "-i", "0.2", "-I", "lan0", "192.168.4.10"]
+    argv = ["arping", "-b", "-c", "2", "-w", "2", "-I", "lan0", "192.168.4.10"]
     words = lab.exec("watcher", argv).stdout.split()
     return {word.strip("[]").lower() for word in words if word.startswith("[")}
 
