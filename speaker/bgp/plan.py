@@ -110,7 +110,6 @@ _SENTENCES: Mapping[Refusal, str] = {
     Refusal.NO_NEXT_HOP: "the NIC towards it has no global address of that family to be next hop",
     Refusal.FAMILY_NOT_AGREED: "it has not agreed to that address family",
     Refusal.BAD_COMMUNITY: "a community is neither a:b nor large:a:b:c",
-    Refusal.REFUSED_BY_EXABGP: "ExaBGP refuses the route",
 }
 
 

@@ -38,7 +38,6 @@ class Refusal(Enum):
     FAMILY_NOT_AGREED = "family-not-agreed"
     "The peer's OPEN doesn't have the prefix's family."
     BAD_COMMUNITY = "bad-community"
-    REFUSED_BY_EXABGP = "refused-by-exabgp"
 
 
 @dataclass(frozen=True, slots=True)
