@@ -12,8 +12,12 @@ from typing import Any
 import click
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "completion": ("herald.completion:completion", "Print a shell's completion script."),
     "drill": ("herald.drill:drill", "Break things in a lab and measure what its clients suffer."),
+    "explain": ("herald.explain:explain", "Why an address is announced where it is, or isn't."),
     "lab": ("herald.lab:lab", "A cluster's network in namespaces, to try and to test."),
+    "status": ("herald.status:status", "Nodes, addresses, and what is wrong, at one glance."),
+    "why-moved": ("herald.explain:why_moved", "Which node has had an address, and why it moved."),
 }
 
 

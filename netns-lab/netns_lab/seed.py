@@ -4,7 +4,7 @@ Pure. The daemons' Pods stand for what the Deployment and the DaemonSet of `mani
 the supervisor plays the kubelet for them.
 """
 
-from netns_lab.cluster import Json
+from netns_lab.orders import Json
 from netns_lab.plan import LabPlan, Node
 
 HERALD_NAMESPACE = "metallb-system"
