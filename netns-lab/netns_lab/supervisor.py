@@ -62,8 +62,8 @@ class Supervisor:
             Client.connect(str(self.state.direct_kubeconfig)) as client,
             asyncio.TaskGroup() as tasks,
         ):
-            for process in self._infrastructure():
-                self._start(tasks, process)
+            for plan in self._infrastructure():
+                self._start(tasks, plan)
             self.progress.say(f"{len(self.plan.hosts)} namespaces, FRR and API server started")
             try:
                 await self._live(tasks, client)
