@@ -1,0 +1,191 @@
+"""Cables, freezes, deleted NICs, junk on the seam, restarts: what the wire makes of them."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+
+import pytest
+
+from speaker.l2.arp import arp_request
+from speaker.l2.ethernet import Mac
+from speaker.seam.messages import InterfaceReport
+from tests.lab.wire_lab import (
+    VIP,
+    WATCHER4,
+    WireLab,
+    answer_in,
+    intent,
+    run,
+    until,
+    wire_lab,
+)
+
+pytestmark = pytest.mark.netns
+
+ASK_EVERY_S = 0.005
+
+
+async def answers_during(lab: WireLab, seconds: float) -> list[tuple[float, Mac]]:
+    """Ask all the time; return who answered, and when after the start."""
+    watch, found = lab.watch, []
+    watch.heard()
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        watch.send(arp_request(VIP, mac=watch.mac, sender=WATCHER4))
+        await asyncio.sleep(ASK_EVERY_S)
+        found += [(passed, mac) for f in watch.heard() if (mac := answer_in(f, VIP)) is not None]
+    return found
+
+
+def longest_silence_s(answers: list[tuple[float, Mac]]) -> float:
+    times = [at for at, _ in answers]
+    return max(b - a for a, b in zip([0.0, *times], times, strict=False))
+
+
+async def test_a_pulled_cable_moves_the_address_and_a_plugged_one_takes_nothing_back() -> None:
+    async with wire_lab(2, intent(VIP)) as lab:
+        owner = await lab.one_owner()
+        (other,) = (node for node in lab.nodes if node is not owner)
+
+        lab.cable(owner, plugged=False)
+        await until(other.owns, "the other node takes over", limit_s=3)
+        await until(lambda: not owner.owns(), "the unplugged node lets go", limit_s=3)
+        report = owner.held(InterfaceReport, "lan0")
+        assert (report.usable, report.reason) == (False, "no-carrier")
+        lab.cable(owner, plugged=True)
+
+        await until(lambda: owner.held(InterfaceReport, "lan0").usable, "carrier is seen")
+        answers = await answers_during(lab, 1.5)
+        assert {mac for _, mac in answers} == {lab.mac(other)}
+
+
+async def test_a_frozen_owner_is_replaced_and_on_waking_drops_what_it_slept_through() -> None:
+    async with wire_lab(2, intent(VIP)) as lab:
+        owner = await lab.one_owner()
+        (other,) = (node for node in lab.nodes if node is not owner)
+
+        owner.signal(signal.SIGSTOP)
+        await until(other.owns, "the other node takes over", limit_s=3)
+        await asyncio.sleep(1)
+        asking = asyncio.create_task(answers_during(lab, 1.0))
+        await asyncio.sleep(0.3)
+        owner.signal(signal.SIGCONT)
+        answers = await asking
+
+        assert {mac for _, mac in answers} == {lab.mac(other)}
+        assert longest_silence_s(answers) < 0.3
+        assert owner.metrics()["herald_wire_stalls"] >= 1
+
+
+async def test_a_nic_that_is_deleted_and_made_anew_takes_part_again() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        before = lab.mac(node)
+
+        run("ip", "-n", node.namespace, "link", "del", "lan0")
+        await until(lambda: node.owner() is None, "the address is forgotten on the NIC")
+        assert node.held(InterfaceReport, "lan0").reason == "gone"
+        switch = f"{lab.prefix}-lan"
+        cable = ["type", "veth", "peer", "name", "lan0", "netns", node.namespace]
+        run("ip", "-n", switch, "link", "add", node.node, *cable)
+        run("ip", "-n", switch, "link", "set", node.node, "master", "br0", "up")
+        run("ip", "-n", node.namespace, "addr", "add", "192.168.4.101/24", "dev", "lan0")
+        run("ip", "-n", node.namespace, "link", "set", "lan0", "up")
+
+        await lab.one_owner()
+        assert lab.mac(node) != before
+
+
+async def test_an_enslaved_nic_takes_no_part_until_it_is_free_again() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        run("ip", "-n", node.namespace, "link", "add", "docker0", "type", "bridge")
+        run("ip", "-n", node.namespace, "link", "set", "lan0", "master", "docker0")
+
+        def reason() -> str:
+            return str(node.held(InterfaceReport, "lan0").reason)
+
+        await until(lambda: reason() == "enslaved", "the NIC is out")
+        assert await lab.watch.answers() == set()
+        run("ip", "-n", node.namespace, "link", "set", "lan0", "nomaster")
+
+        await lab.one_owner()
+
+
+async def test_a_wire_that_restarts_takes_up_its_own_addresses() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        stored = node.folder / "wire-claims.json"
+        await until(lambda: str(VIP) in stored.read_text(), "the claim is stored")
+        await node.hang_up()
+        node.kill()
+
+        node.start()
+        node.dial()
+
+        await until(node.owns, "the address is answered again", limit_s=3)
+        report = node.owner()
+        assert report is not None
+        assert report.cause == "resumed"
+
+
+async def test_junk_on_the_seam_ends_that_connection_and_nothing_else() -> None:
+    async with wire_lab(1, intent(VIP)) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 5000, b'{"v":9,"t":"Begin"}\n', b"[]\n"):
+            with socket.socket(socket.AF_UNIX) as talking:
+                talking.settimeout(2)
+                talking.connect(str(node.folder / "wire.sock"))
+                talking.sendall(junk + b"\n")
+                assert talking.recv(100) == b""
+
+        assert await lab.one_owner() is node
+        faults: Mapping[str, float] = {
+            k: v for k, v in node.metrics().items() if "seam_faults" in k
+        }
+        assert sum(faults.values()) >= 4
+
+
+async def test_a_hundred_addresses_move_together() -> None:
+    vips = [IPv4Address(int(IPv4Address("192.168.4.120")) + i) for i in range(100)]
+    async with wire_lab(2, *(intent(vip) for vip in vips)) as lab:
+        first, second = lab.nodes
+
+        def settled() -> bool:
+            return all(first.owns(vip) != second.owns(vip) for vip in vips)
+
+        await until(settled, "each address has one owner")
+        assert any(map(first.owns, vips))
+        assert any(map(second.owns, vips))
+        first.kill()
+        began = time.monotonic()
+
+        await until(lambda: all(map(second.owns, vips)), "the survivor has all", limit_s=3)
+        assert time.monotonic() - began < 1.5
+
+
+async def test_two_nics_on_one_segment_are_one_segment() -> None:
+    async with wire_lab(1, intent(VIP), start=False) as lab:
+        (node,) = lab.nodes
+        cable = ["type", "veth", "peer", "name", "lan1", "netns", node.namespace]
+        switch = f"{lab.prefix}-lan"
+        run("ip", "-n", switch, "link", "add", "twin", *cable)
+        run("ip", "-n", switch, "link", "set", "twin", "master", "br0", "up")
+        run("ip", "-n", node.namespace, "link", "set", "lan1", "up")
+        node.start()
+        node.dial()
+
+        def owning() -> list[str]:
+            return [nic for nic in ("lan0", "lan1") if node.owns(VIP, nic)]
+
+        await until(lambda: len(owning()) == 1, "one NIC owns the address", limit_s=10)
+        await asyncio.sleep(1)
+        assert len(owning()) == 1
+        assert len(await lab.watch.answers()) == 1
