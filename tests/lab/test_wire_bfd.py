@@ -1,0 +1,190 @@
+"""BFD of the wire process against FRR's bfdd; the test plays brain and bgp."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
+from typing import Any
+
+from speaker.seam.driver import Listener, Process
+from speaker.seam.messages import BfdIntent, BfdRemoved, BfdReport, BfdState, Message, Withdrawn
+from tests.lab.bgp_lab import ROUTER, ROUTER6, SPEAKER, SPEAKER6, Frr, Namespaces, needs_lab, run
+from tests.lab.wire_lab import WireProcess, identity, until
+
+pytestmark = needs_lab
+
+CONFIG = f"""bfd
+ profile fast
+  detect-multiplier 3
+  receive-interval 100
+  transmit-interval 100
+ peer {SPEAKER}
+  profile fast
+ peer {SPEAKER6} local-address {ROUTER6}
+  profile fast
+ peer {SPEAKER} multihop local-address {ROUTER}
+  profile fast
+"""
+
+
+@dataclass
+class Bgp:
+    """Plays bgp: what wire tells it."""
+
+    folder: Path
+    heard: list[Message] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        process = Process(
+            name="bgp", whole=lambda _: [], hear=lambda _, message: self.heard.append(message)
+        )
+        self.listener = Listener(self.folder / "bgp.sock", process, ("wire",))
+
+    def states(self, peer: str) -> list[BfdState]:
+        """Return the states of a peer it has been told, in order."""
+        told = [m for m in self.heard if isinstance(m, BfdReport)]
+        return [report.state for report in told if report.peer == ip_address(peer)]
+
+
+@dataclass
+class BfdLab:
+    namespaces: Namespaces
+    frr: Frr
+    wire: WireProcess
+    bgp: Bgp
+
+    def state(self, peer: str = ROUTER) -> BfdState | None:
+        report = self.wire.held(BfdReport, ip_address(peer))
+        return report.state if report else None
+
+    def frr_state(self, peer: str = SPEAKER) -> dict[str, Any]:
+        peers = json.loads(self.frr.ask("show bfd peers json") or "[]")
+        found: list[dict[str, Any]] = [p for p in peers if p["peer"] == peer]
+        return found[0] if found else {}
+
+
+def new_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="herald-wire-bfd-"))
+    folder.chmod(0o755)  # FRR's user has its files there
+    return folder
+
+
+@contextlib.asynccontextmanager
+async def bfd_lab(*intents: BfdIntent) -> AsyncIterator[BfdLab]:
+    folder = new_folder()
+    namespaces = Namespaces("wireb")
+    frr = Frr(namespaces.router, folder / "frr")
+    wire = WireProcess(namespaces.speaker, "node1", folder)
+    bgp = Bgp(folder)
+    listening = asyncio.create_task(bgp.listener.run())
+    try:
+        namespaces.make()
+        frr.start(CONFIG)
+        wire.intents = [identity("node1"), *intents]
+        wire.start("--grace-s", "2")
+        wire.dial()
+        yield BfdLab(namespaces, frr, wire, bgp)
+    except BaseException:
+        sys.stderr.write(wire.log.read_text()[-3000:] if wire.log.exists() else "")
+        raise
+    finally:
+        await wire.hang_up()
+        wire.kill()
+        listening.cancel()
+        await asyncio.wait([listening])
+        frr.stop()
+        namespaces.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wanted(peer: str = ROUTER, local: str = SPEAKER, **changes: Any) -> BfdIntent:
+    values: dict[str, Any] = {"transmit_ms": 100, "receive_ms": 100, "multiplier": 3}
+    return BfdIntent(ip_address(peer), ip_address(local), **(values | changes))
+
+
+async def test_sessions_of_both_families_come_up_and_go_down_with_the_path() -> None:
+    async with bfd_lab(wanted(), wanted(ROUTER6, SPEAKER6)) as lab:
+        for peer, own in ((ROUTER, SPEAKER), (ROUTER6, SPEAKER6)):
+            await until(lambda p=peer: lab.state(p) is BfdState.UP, f"{peer} is up", limit_s=10)  # type: ignore[misc]  # a default is no type
+            assert lab.frr_state(own)["status"] == "up"
+        assert lab.bgp.states(ROUTER)[-1] is BfdState.UP
+
+        run("ip", "-n", lab.namespaces.router, "link", "set", "lan0", "down")
+        began = time.monotonic()
+        await until(lambda: lab.state() is BfdState.DOWN, "the path is down", limit_s=2)
+
+        assert time.monotonic() - began < 0.8
+        assert lab.bgp.states(ROUTER)[-1] is BfdState.DOWN
+
+
+async def test_a_dead_bfdd_is_noticed_within_its_detection_time_and_its_return_too() -> None:
+    async with bfd_lab(wanted()) as lab:
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+
+        lab.frr.stop("bfdd")
+        began = time.monotonic()
+        await until(lambda: lab.state() is BfdState.DOWN, "the neighbour is down", limit_s=2)
+        assert time.monotonic() - began < 0.8
+        lab.frr.start_daemon("bfdd")
+
+        await until(lambda: lab.state() is BfdState.UP, "the session is up again", limit_s=10)
+
+
+async def test_a_multihop_session_comes_up() -> None:
+    async with bfd_lab(wanted(multihop=True, minimum_ttl=250)) as lab:
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+
+
+async def test_sigterm_keeps_bfd_up_until_bgp_has_withdrawn_and_then_says_admin_down() -> None:
+    async with bfd_lab(wanted()) as lab:
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+
+        lab.wire.signal(signal.SIGTERM)
+        await asyncio.sleep(0.7)
+        assert lab.wire.status is None
+        assert lab.frr_state()["status"] == "up"
+        lab.bgp.listener.send(Withdrawn(), to="wire")
+
+        await until(lambda: lab.wire.status is not None, "the wire exits", limit_s=3)
+        assert lab.wire.status == 0
+        shown = await until(lambda: (s := lab.frr_state())["status"] == "down" and s, "FRR knows")
+        assert "admin" in str(shown).lower() or "neighbor" in str(shown["diagnostic"]).lower()
+
+
+async def test_an_unwanted_session_ends_without_the_look_of_a_failure() -> None:
+    async with bfd_lab(wanted()) as lab:
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        lab.wire.tell(BfdRemoved(IPv4Address(ROUTER)))
+
+        await until(lambda: lab.frr_state()["status"] == "down", "FRR's side ends", limit_s=3)
+        assert BfdState.DOWN not in lab.bgp.states(ROUTER)[-1:]
+
+
+async def test_garbage_on_the_bfd_ports_is_counted_and_moves_nothing() -> None:
+    async with bfd_lab(wanted()) as lab:
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        program = (
+            "import socket,os;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+            "s.setsockopt(0,2,255);"
+            f"[s.sendto(os.urandom(n%60),('{SPEAKER}',3784)) for n in range(600)];"
+            "s.setsockopt(0,2,64);"
+            f"[s.sendto(b'\\x20\\xc0\\x03\\x18'+bytes(20),('{SPEAKER}',3784)) for n in range(100)]"
+        )
+        run("ip", "netns", "exec", lab.namespaces.router, sys.executable, "-c", program)
+
+        def counted() -> float:
+            return sum(v for k, v in lab.wire.metrics().items() if "bfd_dropped" in k)
+
+        await until(lambda: counted() >= 500, "the garbage is counted")
+        assert lab.state() is BfdState.UP
+        assert (
+            BfdState.DOWN not in lab.bgp.states(ROUTER)[lab.bgp.states(ROUTER).index(BfdState.UP) :]
+        )
