@@ -57,12 +57,11 @@ def find(environment: Mapping[str, str]) -> tuple[Binaries, tuple[str, ...]]:
     found: dict[str, Path] = {}
     assets = environment.get("KUBEBUILDER_ASSETS")
     folders = [Path(assets)] if assets else []
+    folders.append(cache_folder(environment))
     for name in ALL:
-        places = [folder / name for folder in (*folders, cache_folder(environment))]
-        on_path = shutil.which(name, path=environment.get("PATH"))
-        if on_path and (name == ETCD or _is_pinned(Path(on_path))):
-            places.append(Path(on_path))
+        places = [folder / name for folder in folders]
         place = next((each for each in places if os.access(each, os.X_OK)), None)
+        place = place or _on_path(name, environment)
         if place is not None:
             found[name] = place
     return Binaries(found), tuple(name for name in ALL if name not in found)
@@ -83,6 +82,13 @@ def provide(environment: Mapping[str, str], say: Say) -> Binaries:
     if missing:
         raise BinariesError(f"still missing after the build: {', '.join(missing)}")
     return binaries
+
+
+def _on_path(name: str, environment: Mapping[str, str]) -> Path | None:
+    place = shutil.which(name, path=environment.get("PATH"))
+    if place is None:
+        return None
+    return Path(place) if name == ETCD or _is_pinned(Path(place)) else None
 
 
 def _is_pinned(program: Path) -> bool:
