@@ -106,6 +106,7 @@ class VirtualSegment:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = 0
         self._boots = 0
+        self._turns = 0
         for number in range(1, count + 1):
             self.add(f"n{number}")
 
@@ -130,6 +131,25 @@ class VirtualSegment:
         self.nodes[name] = node
         return node
 
+    def add_nic(self, name: str, interface: str) -> str:
+        """Connect a second NIC of the node; return the name of its core here."""
+        first = self.nodes[name]
+        number = 50 + len(self.nodes)
+        core = Segment(
+            interface=interface,
+            node=name,
+            boot_id=int(name[1:]) << 32,
+            timing=self.timing,
+            epoch_ms=1_700_000_000_000,
+            jitter=self.random.random,
+            now=self.now,
+            alone=self.alone,
+        )
+        key = f"{name}-{interface}"
+        mac = Mac(bytes((2, 0, 0, 0, 0, number)))
+        self.nodes[key] = Node(key, mac, core, first.ip)
+        return key
+
     def start(self, *names: str, wanted: Iterable[AddressIntent] = ()) -> None:
         """Give nodes their NIC, identity, peers and intents, as the driver does at `End`."""
         intents = list(wanted)
@@ -138,7 +158,7 @@ class VirtualSegment:
             prefixes = (ip_interface(f"{node.ip}/16"),)
             node.core.set_link(Link(up=True, mac=node.mac, prefixes=prefixes), self.now)
             node.core.set_identity(IDENTITY, self.now)
-            peers = (each for each in self.nodes.values() if each.name != name)
+            peers = (each for each in self.nodes.values() if each.ip != node.ip)
             expected = tuple(ExpectedNode(each.name, (each.ip,)) for each in peers)
             node.core.set_expected(expected, self.now)
             for each in intents:
@@ -246,8 +266,7 @@ class VirtualSegment:
         """Let time pass."""
         until = self.now + for_s
         while (at := self._next()) <= until:
-            self.now = max(self.now, at)
-            self._step()
+            self._advance(at)
         self.now = until
 
     def run_until(self, condition: Callable[[], bool], limit_s: float) -> float:
@@ -256,9 +275,14 @@ class VirtualSegment:
         while not condition():
             at = self._next()
             assert at <= begun + limit_s, f"not within {limit_s} s"
-            self.now = max(self.now, at)
-            self._step()
+            self._advance(at)
         return self.now - begun
+
+    def _advance(self, at: float) -> None:
+        self._turns = self._turns + 1 if at <= self.now else 0
+        assert self._turns < 5_000, f"time stands still at {self.now}"
+        self.now = max(self.now, at)
+        self._step()
 
     def _next(self) -> float:
         times = [each.core.next_deadline() for each in self.nodes.values() if each.running]

@@ -68,7 +68,8 @@ class Neighbour:
     echoed_sequence: int = 0
     vouched_at: float = -math.inf
     "When it last echoed a third node's recent sequence."
-    lists_nobody: bool = True
+    echoes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    "Whom it hears, by boot id."
     loss: float = 0.0
     grace_until: float = -math.inf
     "Not dead before: this process was late to read."
@@ -209,7 +210,7 @@ class Neighbours:
             return Standing.TWO_WAY, min(dead_at, until)
         if now < (until := neighbour.vouched_at + window_s):
             return Standing.HEARD, min(dead_at, until)
-        return Standing.DEAF if neighbour.lists_nobody else Standing.UNPROVEN, dead_at
+        return Standing.UNPROVEN if neighbour.echoes else Standing.DEAF, dead_at
 
     def _vouched(self, hello: Hello) -> bool:
         for boot_id, (sequence, _) in hello.echoes.items():
@@ -267,7 +268,7 @@ class Neighbours:
         neighbour.fresh_at = now - hello.freshness_s
         if not hello.partial:
             neighbour.keys = hello.keys
-            neighbour.lists_nobody = not hello.echoes
+            neighbour.echoes = hello.echoes
         before = neighbour.table.apply(hello)
         if neighbour.table.complete:
             neighbour.incomplete_since = None

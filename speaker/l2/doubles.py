@@ -1,9 +1,11 @@
 """Two claimants of one address, as a third node hears them, and what it says of it in its hello.
 
-They may not hear each other, and the loser would never know. What lasts less than one interval is
-an ordinary hand-over or clash and not worth a datagram.
+They may not hear each other, and the loser would never know. So it is told as long as the better
+claimant is heard here and some neighbour doesn't hear it. What lasts less than one interval is an
+ordinary hand-over or clash and not worth a datagram.
 """
 
+from speaker.hello.neighbours import Neighbour, Standing
 from speaker.hello.packet import Double
 from speaker.l2.claims import best_claim
 from speaker.l2.ground import Ground
@@ -13,6 +15,8 @@ from speaker.seam.messages import Address
 MAX_TOLD = 8
 """Doubles told in one hello; the next ones follow when these have ended."""
 
+LOOK_AGAIN_S = 1.0
+
 
 class Doubles:
     """Addresses with two claimants."""
@@ -20,12 +24,16 @@ class Doubles:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._told: dict[Address, Double] = {}
+        self._looked_at = 0.0
         self.version = 0
         "Counts the changes of what is to be told."
 
     def told(self) -> tuple[Double, ...]:
         """Return what the next hello says."""
-        return tuple(self._told.values())[:MAX_TOLD]
+        if len(self._told) > MAX_TOLD:
+            for address in list(self._told)[:MAX_TOLD]:
+                self._told[address] = self._told.pop(address)  # to the end: others next time
+        return tuple(self._told.values())[-MAX_TOLD:]
 
     def end(self, address: Address) -> None:
         """Forget the address."""
@@ -34,21 +42,37 @@ class Doubles:
 
     def look(self, record: Record, now: float) -> None:
         """See whether two neighbours claim the address, and since when."""
+        self._looked_at = now
+        if record.address in self._told:
+            if not self._still_needed(record, now):
+                record.double_since = None
+                self.end(record.address)
+            return
         claims = list(self._ground.claims(record, now)) if len(record.claims) > 1 else []
         relieved = any(self._ground.relieved(node, claim) for node, claim in claims)
         if len(claims) < 2 or relieved or record.role in ANSWERING:
             record.double_since = None
-            self.end(record.address)
             return
         if record.double_since is None:
             record.double_since = now
-        if now - record.double_since >= self._ground.timing.owner_interval_s:
+        if now >= record.double_since + self._ground.timing.owner_interval_s:
             self._tell(record, now)
+
+    def _still_needed(self, record: Record, now: float) -> bool:
+        """Return whether somebody would not know of the claim otherwise."""
+        best = best_claim(self._ground, record, now)
+        if best is None or record.role in ANSWERING:
+            return False
+        self._tell(record, now)
+        claimant = self._ground.neighbours.by_node[best[0]]
+        return any(_hears_not(each, claimant) for each in self._ground.two_way)
 
     def due(self, record: Record) -> float | None:
         """Return when it is to be looked at again."""
-        if record.double_since is None or record.address in self._told:
+        if record.double_since is None:
             return None
+        if record.address in self._told:
+            return self._looked_at + LOOK_AGAIN_S
         return record.double_since + self._ground.timing.owner_interval_s
 
     def _tell(self, record: Record, now: float) -> None:
@@ -61,3 +85,9 @@ class Doubles:
         if self._told.get(record.address) != double:
             self._told[record.address] = double
             self.version += 1
+
+
+def _hears_not(neighbour: Neighbour, claimant: Neighbour) -> bool:
+    if neighbour is claimant or claimant.standing is Standing.DEAD:
+        return False
+    return claimant.boot_id not in neighbour.echoes

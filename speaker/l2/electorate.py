@@ -64,6 +64,8 @@ class Electorate:
         self._ages[hello.node] = ages
         if aged or neighbour.draining != was_draining:
             records.mark_claimed(hello.node)
+        if neighbour.standing >= Standing.HEARD and not hello.partial:
+            self._ownership.hear_doubles(neighbour, hello.doubles, now)
         self._report(neighbour)
         return None
 
@@ -87,11 +89,6 @@ class Electorate:
         known_at = self._ground.known_at
         lags = known_at is not None and known_at - neighbour.fresh_at > LAG_S
         return lags, now - neighbour.fresh_at > self._ground.timing.stale_s
-
-    def trusts(self, hello: Hello) -> bool:
-        """Return whether the hello's sender is alive beyond doubt."""
-        neighbour = self._ground.neighbours.by_boot(hello.boot_id)
-        return neighbour is not None and neighbour.standing >= Standing.HEARD
 
     def neighbour_with(self, mac: Mac) -> Neighbour | None:
         """Return the neighbour whose hellos come from this MAC."""

@@ -29,15 +29,18 @@ read. What waits for something other than a neighbour's claim is in `unsettled`,
 electorate marks only those.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 from speaker.hello.entry import Claim, Grade
+from speaker.hello.neighbours import Neighbour
+from speaker.hello.packet import Double
 from speaker.hello.table import OwnTable
 from speaker.l2.actions import Action, Announce, Answer, Mac, SeekLife, Silence
 from speaker.l2.cause import Cause
 from speaker.l2.claims import beats, best_claim
 from speaker.l2.conflict import Strangers
-from speaker.l2.doubles import Doubles
+from speaker.l2.doubles import MAX_TOLD, Doubles
 from speaker.l2.ground import Ground
 from speaker.l2.leaving import AT_ONCE, why_leave
 from speaker.l2.rank import grade_of
@@ -72,6 +75,7 @@ class Ownership:
         self._table = table
         self._act = act
         self._reporter = Reporter(ground, act)
+        self._relayed: dict[str, set[Address]] = {}
         self._sought_at = -SEEK_INTERVAL_S
         self._decide: Mapping[Role, Callable[[Record, float], float | None]] = {
             Role.IDLE: self._decide_idle,
@@ -120,14 +124,37 @@ class Ownership:
                 self._table.set(record.address, record.entry)
         self.records.mark_all()
 
-    def hear_double(self, address: Address, better: tuple[str, Claim], now: float) -> None:
-        """Give up if the claimant that a third node hears beside us is better."""
-        record = self.records.by_address.get(address)
-        if record is None or (mine := record.claim) is None or record.role not in ANSWERING:
+    def hear_doubles(self, teller: Neighbour, doubles: tuple[Double, ...], now: float) -> None:
+        """Take what a third node hears: give up if another claim is better, and don't take it."""
+        told = {double.address for double in doubles}
+        if len(told) < MAX_TOLD:
+            for address in self._relayed.pop(teller.node, set()) - told:
+                self._end_relay(teller, address)
+        for double in doubles:
+            record = self.records.by_address.get(double.address)
+            if record is None or double.boot_id == self._ground.boot_id:
+                continue
+            self._relayed.setdefault(teller.node, set()).add(double.address)
+            record.relayed_by = teller.node
+            record.relayed_until = teller.dead_at(self._ground.timing.multiplier)
+            record.highest = max(record.highest, double.generation)
+            self._obey_relay(record, double, now)
+
+    def _obey_relay(self, record: Record, double: Double, now: float) -> None:
+        mine = record.claim
+        if mine is None or record.role not in ANSWERING:
             return
-        record.highest = max(record.highest, better[1].generation)
-        if beats(better, (self._ground.node, mine), record.key):
-            self._lose(record, better[0], now)
+        claimant = self._ground.neighbours.by_boot(double.boot_id)
+        node = claimant.node if claimant is not None else ""
+        theirs = Claim(double.generation, double.provisional)
+        if beats((node, theirs), (self._ground.node, mine), record.key):
+            self._lose(record, node, now)
+            self.records.mark(record.address)
+
+    def _end_relay(self, teller: Neighbour, address: Address) -> None:
+        record = self.records.by_address.get(address)
+        if record is not None and record.relayed_by == teller.node:
+            record.relayed_until = -math.inf
             self.records.mark(address)
 
     def sighting(self, address: Address, mac: Mac, now: float) -> None:

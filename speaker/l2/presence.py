@@ -46,12 +46,11 @@ class Presence:
 
     def starting(self, now: float) -> bool:
         """Return whether it has not listened long enough to claim anything (rule 8)."""
-        since_s = now - self.started_at
-        if since_s < self._timing.detection_s:
-            self._check_at = self.started_at + self._timing.detection_s
+        self._check_at = self.started_at + self._timing.detection_s
+        if now < self._check_at:
             return True
         self._check_at = self.started_at + self._timing.start_limit_s
-        if since_s >= self._timing.start_limit_s:
+        if now >= self._check_at:
             return False
         alive = [each for each in self._neighbours if each.standing >= Standing.UNPROVEN]
         if not alive:

@@ -69,6 +69,9 @@ class Record:
     "Why it was given up, until that is reported."
     double_since: float | None = None
     "Since when two neighbours claim it."
+    relayed_by: str = ""
+    relayed_until: float = -math.inf
+    "Until when a claim counts that only the neighbour `relayed_by` hears."
     rival: bool = False
     "A worse claim was heard while owning it: announce again when that ends."
     probes_left: int = 0

@@ -32,9 +32,8 @@ The driver's loop, after *every* call of a method that takes `now`:
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from speaker.hello.entry import Claim
 from speaker.hello.neighbours import Neighbours
-from speaker.hello.packet import DropReason, Hello, parse_hello
+from speaker.hello.packet import DropReason, parse_hello
 from speaker.hello.sender import Sender
 from speaker.l2.actions import (
     Action,
@@ -230,21 +229,8 @@ class Segment:
         fault = self._identities.own(hello, now)
         if fault is None:
             fault = self._electorate.receive(hello, source, now)
-            self._hear_doubles(hello, now)
         self._turn(now)
         return fault
-
-    def _hear_doubles(self, hello: Hello, now: float) -> None:
-        """Give up what a third node hears somebody else claim with a better right."""
-        if not self._electorate.trusts(hello):
-            return
-        for double in hello.doubles:
-            if double.boot_id == self._ground.boot_id:
-                continue
-            claimant = self._ground.neighbours.by_boot(double.boot_id)
-            node = claimant.node if claimant is not None else ""
-            claim = Claim(double.generation, double.provisional)
-            self._ownership.hear_double(double.address, (node, claim), now)
 
     def receive_sighting(self, address: Address, mac: Mac, now: float) -> None:
         """Know that `mac` says it has the address."""

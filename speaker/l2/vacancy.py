@@ -43,6 +43,13 @@ def claimed(ground: Ground, record: Record, now: float) -> Blocked | None:
     return None
 
 
+def relayed(_ground: Ground, record: Record, now: float) -> Blocked | None:
+    """Rule 6: a claimant that only a third node hears is a claimant too."""
+    if now < record.relayed_until:
+        return Blocked(Cause.NEIGHBOUR_CLAIMS, record.relayed_until)
+    return None
+
+
 def refused(_ground: Ground, record: Record, _now: float) -> Blocked | None:
     """Rule 2: each judges itself."""
     return Blocked(Cause.REFUSED) if record.grade is Grade.REFUSED else None
@@ -126,6 +133,7 @@ def lifeless(ground: Ground, _record: Record, now: float) -> Blocked | None:
 
 GUARDS: tuple[Guard, ...] = (
     claimed,
+    relayed,
     refused,
     unplugged,
     twin,
