@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from speaker.brain.home import at_home
 from speaker.brain.state import State
 from speaker.brain.status import Reports
 from speaker.policy.decide import Decision
@@ -20,6 +21,7 @@ from speaker.seam.messages import (
     BfdState,
     ConflictReport,
     Counters,
+    InterfaceReport,
     NeighbourReport,
     OwnerReport,
     OwnerState,
@@ -76,8 +78,12 @@ def announced(state: State, reports: Reports) -> Iterator[tuple[Decision, Protoc
 
 def owned_addresses(reports: Reports) -> frozenset[Address]:
     """Return the addresses this node answers for."""
-    found = reports.wire.of(OwnerReport)
-    return frozenset(each.address for each in found if each.state is OwnerState.OWNED)
+    nics = tuple(reports.wire.of(InterfaceReport))
+    return frozenset(
+        each.address
+        for each in reports.wire.of(OwnerReport)
+        if each.state is OwnerState.OWNED and at_home(each.address, each.interface, nics)
+    )
 
 
 def announced_prefixes(reports: Reports) -> frozenset[Prefix]:

@@ -27,6 +27,8 @@ from speaker.seam.mirror import Mirror
 
 SCHEMA = 1
 L2_ONLY = frozenset({Gate.SHARED_SELECTORS})
+LATER = frozenset({Gate.CONSISTENT, Gate.PEER, Gate.SHARERS, Gate.HEALTH})
+"Looked at only when all others are open."
 BGP_ONLY = frozenset({Gate.PEER, Gate.CONSISTENT})
 
 Json = dict[str, Any]
@@ -140,7 +142,7 @@ def _decision(deciding: Deciding, decision: Decision, reports: Reports) -> Json:
 
 
 def gates(decision: Decision) -> list[Json]:
-    """Return every gate of the decision's protocol in order: open with its meaning, or closed."""
+    """Return every gate of the decision's protocol in order: open, closed, or not looked at."""
     closed = {each.gate: each for each in _against(decision)}
     other = BGP_ONLY if decision.protocol is Protocol.LAYER2 else L2_ONLY
     return [_gate(gate, closed.get(gate), decision) for gate in Gate if gate not in other]
@@ -165,6 +167,8 @@ def _gate(gate: Gate, withheld: Withheld | None, decision: Decision) -> Json:
     if gate is Gate.HEALTH and not decision.may_begin:
         sentence = "its health check has not answered yet: kept if it is here, not begun"
         return {"gate": gate.value, "open": False, "object": "", "field": "", "sentence": sentence}
+    if gate in LATER and decision.closed:
+        return {"gate": gate.value, "open": None, "sentence": "not looked at: others are closed"}
     return {"gate": gate.value, "open": True, "sentence": MEANINGS[gate]}
 
 
