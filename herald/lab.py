@@ -60,7 +60,7 @@ def up(name: str, nodes: int, log_level: str) -> None:
 @click.option("--all", "every", is_flag=True, help="Take down every lab of this machine.")
 def down(name: str, every: bool) -> None:
     """Take a lab down, running or crashed; nothing of it is left."""
-    from netns_lab.lab import existing_labs, take_down
+    from netns_lab.removal import existing_labs, take_down
 
     names = existing_labs() if every else [name]
     for each in names:

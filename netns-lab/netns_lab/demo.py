@@ -20,10 +20,11 @@ from rich.table import Table
 
 from netns_lab.callers import Caller, bodies, experience
 from netns_lab.drill.settle import until
-from netns_lab.lab import Lab, take_down
+from netns_lab.lab import Lab
 from netns_lab.manifests import read_file
 from netns_lab.orders import LabError
 from netns_lab.plan import PlanError
+from netns_lab.removal import take_down
 
 NAME = "demo"
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"

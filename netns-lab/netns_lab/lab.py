@@ -7,26 +7,25 @@ any thread.
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from netns_lab import frr, netns, topology
+from netns_lab import frr, netns
 from netns_lab.commands import CONTROL_ADDRESS
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, give_order
 from netns_lab.plan import API_PORT, LabPlan, plan_lab
-from netns_lab.state import Journal, StateFolder, labs, start_of
+from netns_lab.removal import STOP_LIMIT_S, take_down
+from netns_lab.state import StateFolder, labs
 
 Result = TypeVar("Result")
 
 START_LIMIT_S = 10.0
 UP_LIMIT_S = 60.0
 ORDER_LIMIT_S = 30.0
-STOP_LIMIT_S = 15.0
 POLL_S = 0.02
 API_LIMIT_S = 10.0
 
@@ -302,51 +301,6 @@ class Lab:
                 take_down(self.plan.name)
                 raise LabError(f"the lab's supervisor did not start:\n{words}")
             time.sleep(POLL_S)
-
-
-def take_down(name: str) -> bool:
-    """Remove a lab, running or crashed; return whether there was anything."""
-    state = StateFolder.of(name)
-    journal, namespaces = state.read_journal(), netns.existing(f"herald-{name}-")
-    if journal is None and not namespaces and not state.path.exists():
-        return False
-    if journal is not None and journal.supervisor_lives:
-        _end_supervisor(journal)
-    _kill_all(namespaces)
-    topology.remove(namespaces)
-    state.remove()
-    return True
-
-
-def existing_labs() -> list[str]:
-    """Return the names of all labs that are up, or have left something."""
-    named = {each.split("-")[1] for each in netns.existing("herald-") if each.count("-") >= 2}
-    ours = {name for name in named if (netns.FOLDER / f"herald-{name}-switch").exists()}
-    return sorted(ours | set(labs()))
-
-
-def _end_supervisor(journal: Journal) -> None:
-    os.kill(journal.supervisor_id, signal.SIGTERM)
-    limit = time.monotonic() + STOP_LIMIT_S
-    while time.monotonic() < limit:
-        if start_of(journal.supervisor_id) != journal.supervisor_start:
-            return
-        time.sleep(POLL_S)
-    os.kill(journal.supervisor_id, signal.SIGKILL)
-
-
-def _kill_all(namespaces: list[str]) -> None:
-    limit = time.monotonic() + STOP_LIMIT_S
-    # Again until nothing is left: what is being started may appear after a look.
-    while found := netns.process_ids(namespaces) - {os.getpid()}:
-        for process_id in found:
-            try:
-                os.kill(process_id, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        if time.monotonic() > limit:
-            raise LabError(f"processes {sorted(found)} do not end")
-        time.sleep(POLL_S)
 
 
 def _check_machine() -> None:

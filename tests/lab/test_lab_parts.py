@@ -7,9 +7,10 @@ import time
 import pytest
 
 from netns_lab import netns
-from netns_lab.lab import Lab, take_down
+from netns_lab.lab import Lab
 from netns_lab.manifests import read_manifests
 from netns_lab.orders import LabError
+from netns_lab.removal import take_down
 from netns_lab.state import StateFolder, start_of
 from tests.lab.until import until
 
