@@ -28,6 +28,8 @@ MAX_NEIGHBOR_ADVERTISEMENT = 3
 RATE_PER_S = 1000.0
 BURST = 64.0
 """Frames that may go out back to back: less than any NIC's queue."""
+BATCH = 10
+"""Frames the bucket gathers before the next go out: a hundred wake-ups a second, not a thousand."""
 REFRESH_S = 60.0
 GATEWAYS_LIMIT = 8
 """Stations told by unicast; well below the burst, which one address's must fit."""
@@ -112,7 +114,8 @@ class Gratuitous:
         """Return when the next frame may go out; None when there is none."""
         self._drop_void()
         if self._due:
-            return self._bucket.filled + self._bucket.wait_s(self._cost(self._due[0]))
+            wanted = max(self._cost(self._due[0]), min(len(self._due), BATCH))
+            return self._bucket.filled + self._bucket.wait_s(wanted)
         return self._later[0][0] if self._later else None
 
     def frames_to_send(self, now: float) -> list[bytes]:

@@ -67,7 +67,7 @@ class BfdLab:
 
     def frr_state(self, peer: str = SPEAKER) -> dict[str, Any]:
         peers = json.loads(self.frr.ask("show bfd peers json") or "[]")
-        found: list[dict[str, Any]] = [p for p in peers if p["peer"] == peer]
+        found = [p for p in peers if p["peer"] == peer and not p["multihop"]]
         return found[0] if found else {}
 
 
