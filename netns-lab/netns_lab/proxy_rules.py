@@ -68,10 +68,26 @@ def usable(backends: Iterable[Backend]) -> tuple[Backend, ...]:
     return ready or tuple(b for b in everyone if b.serving and b.terminating)
 
 
-def ruleset(services: Iterable[ProxyService], node: str, node_ips: Iterable[str]) -> str:
-    """Return the script that replaces the node's tables in one transaction."""
-    services, addresses = tuple(services), tuple(node_ips)
-    return "".join(_table(version, services, node, addresses) for version in (4, 6))
+def base_script(node_ips: Iterable[str]) -> str:
+    """Return the script that replaces the node's tables by such without any Service."""
+    addresses = tuple(node_ips)
+    return "".join(f"{line}\n" for version in (4, 6) for line in _empty_table(version, addresses))
+
+
+def change_script(
+    changes: Iterable[tuple[ProxyService | None, ProxyService | None]], node: str
+) -> str:
+    """Return the script that takes Services from what was programmed to what is wanted.
+
+    Each pair is (before, after). One transaction: no packet sees a Service half changed.
+    """
+    pairs = tuple(changes)
+    lines: list[str] = []
+    for version in (4, 6):
+        before = _programmed(version, (old for old, _ in pairs if old is not None), node)
+        after = _programmed(version, (new for _, new in pairs if new is not None), node)
+        lines += _difference("ip" if version == 4 else "ip6", before, after)
+    return "".join(f"{line}\n" for line in lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +101,61 @@ class _Target:
     "`goto CHAIN`, or the verdict for closed traffic."
     rules: tuple[str, ...]
 
-
-def _table(
-    version: int, services: tuple[ProxyService, ...], node: str, node_ips: tuple[str, ...]
-) -> str:
-    family = "ip" if version == 4 else "ip6"
-    targets = [t for s in services for t in _targets(version, s, node)]
-    chains = {t.chain: t.rules for t in targets if t.chain}
-    own = [a for a in node_ips if ip_address(a).version == version]
-    lines = [
-        f"table {family} {TABLE}",
-        f"delete table {family} {TABLE}",
-        f"table {family} {TABLE} {{",
-        *_maps(version, family, targets, own),
-        *(line for name, rules in chains.items() for line in _chain(name, rules)),
-        *_hooks(version, family),
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
+    @property
+    def map(self) -> str:
+        """The verdict map that the key is in."""
+        name = "node_ports" if self.node_port else "services"
+        return name if self.chain else f"closed_{name}"
 
 
-def _maps(version: int, family: str, targets: list[_Target], own: list[str]) -> Iterator[str]:
-    kind = f"ipv{version}_addr"
-    for name, closed in (("services", False), ("closed", True)):
-        key = f"{kind} . inet_proto . inet_service : verdict"
-        yield from _map(name, key, [t for t in targets if not t.node_port], closed)
-    for name, closed in (("node_ports", False), ("closed_node_ports", True)):
-        key = "inet_proto . inet_service : verdict"
-        yield from _map(name, key, [t for t in targets if t.node_port], closed)
-    elements = f" elements = {{ {', '.join(own)} }};" if own else ""
-    yield f"  set own {{ type {kind};{elements} }}"
+@dataclass(frozen=True, slots=True)
+class _Programmed:
+    """What stands for some Services in one table."""
+
+    elements: dict[tuple[str, str], str]
+    "By map and key."
+    chains: dict[str, tuple[str, ...]]
 
 
-def _map(name: str, kind: str, targets: list[_Target], closed: bool) -> Iterator[str]:
-    elements = {t.key: t.verdict for t in targets if closed is not bool(t.chain)}
-    text = ", ".join(f"{key} : {verdict}" for key, verdict in elements.items())
-    yield f"  map {name} {{ type {kind};{f' elements = {{ {text} }};' if text else ''} }}"
+def _programmed(version: int, services: Iterable[ProxyService], node: str) -> _Programmed:
+    targets = [t for service in services for t in _targets(version, service, node)]
+    return _Programmed(
+        elements={(t.map, t.key): t.verdict for t in targets},
+        chains={t.chain: t.rules for t in targets if t.chain},
+    )
+
+
+def _difference(family: str, before: _Programmed, after: _Programmed) -> Iterator[str]:
+    table = f"{family} {TABLE}"
+    changed = {name for name, rules in after.chains.items() if before.chains.get(name) != rules}
+    gone = before.chains.keys() - after.chains.keys()
+    # Chains first, so that elements and jumps find them; references go before what they lead to.
+    yield from (f"add chain {table} {name}" for name in sorted(changed))
+    for (name, key), verdict in before.elements.items():
+        if after.elements.get((name, key)) != verdict:
+            yield f"delete element {table} {name} {{ {key} }}"
+    yield from (f"flush chain {table} {name}" for name in sorted(changed | gone))
+    for name in sorted(changed):
+        yield from (f"add rule {table} {name} {rule}" for rule in after.chains[name])
+    for (name, key), verdict in after.elements.items():
+        if before.elements.get((name, key)) != verdict:
+            yield f"add element {table} {name} {{ {key} : {verdict} }}"
+    yield from (f"delete chain {table} {name}" for name in sorted(gone))
+
+
+def _empty_table(version: int, node_ips: tuple[str, ...]) -> Iterator[str]:
+    family, kind = ("ip" if version == 4 else "ip6"), f"ipv{version}_addr"
+    own = ", ".join(a for a in node_ips if ip_address(a).version == version)
+    yield f"table {family} {TABLE}"
+    yield f"delete table {family} {TABLE}"
+    yield f"table {family} {TABLE} {{"
+    for name in ("services", "closed_services"):
+        yield f"  map {name} {{ type {kind} . inet_proto . inet_service : verdict; }}"
+    for name in ("node_ports", "closed_node_ports"):
+        yield f"  map {name} {{ type inet_proto . inet_service : verdict; }}"
+    yield f"  set own {{ type {kind};{f' elements = {{ {own} }};' if own else ''} }}"
+    yield from _hooks(version, family)
+    yield "}"
 
 
 def _chain(name: str, rules: tuple[str, ...]) -> Iterator[str]:
@@ -154,7 +189,7 @@ def _hooks(version: int, family: str) -> Iterator[str]:
     )
     for hook in ("input", "forward", "output"):
         head = f"type filter hook {hook} priority filter;"
-        closed = f"ct state new {port} vmap @closed"
+        closed = f"ct state new {port} vmap @closed_services"
         own = f"ct state new {family} daddr @own meta l4proto . th dport vmap @closed_node_ports"
         yield from _chain(f"filter_{hook}", (head, closed, own))
 

@@ -15,10 +15,17 @@ from typing import Any
 
 from kube.client import Client
 from netns_lab.cluster import Json, Key, ObjectWatch
-from netns_lab.nft import Nft
+from netns_lab.nft import Nft, NftError
 from netns_lab.plan import LabPlan, Node
 from netns_lab.processes import run_quietly
-from netns_lab.proxy_rules import Backend, ProxyPort, ProxyService, ruleset, usable
+from netns_lab.proxy_rules import (
+    Backend,
+    ProxyPort,
+    ProxyService,
+    base_script,
+    change_script,
+    usable,
+)
 from netns_lab.servers import Answer, bound, serve_http
 
 SERVICES_PATH = "/api/v1/services"
@@ -27,6 +34,9 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 HEALTHZ_PORT = 10256
 
 LOG = logging.getLogger("netns_lab.service_proxy")
+
+Services = dict[Key, ProxyService]
+"""Never changed once handed over."""
 
 
 class NodeProxy:
@@ -40,12 +50,13 @@ class NodeProxy:
         self._nft = Nft(node.host.namespace)
         self._servers: dict[int, tuple[ProxyService, asyncio.Server]] = {}
         self._healthz: asyncio.Server | None = None
-        self._programmed: tuple[ProxyService, ...] = ()
+        self._programmed: Services = {}
 
-    async def start(self, services: tuple[ProxyService, ...]) -> None:
+    async def start(self, services: Services) -> None:
         """Program everything and open the health check ports."""
         self.running = True
-        await self.program(services)
+        self._rebuild(services)
+        await self._serve_health_checks(services)
         sock = bound(self.node.host.namespace, "::", HEALTHZ_PORT)
         self._healthz = await serve_http(sock, self._healthz_answer)
 
@@ -63,24 +74,40 @@ class NodeProxy:
         """Lose everything, as when the node's power goes."""
         self.stop()
         self._nft.run("flush ruleset")
-        self._programmed = ()
+        self._programmed = {}
 
     def close(self) -> None:
         """Free what is held."""
         self.stop()
         self._nft.close()
 
-    async def program(self, services: tuple[ProxyService, ...]) -> None:
+    async def program(self, services: Services) -> None:
         """Make the node forward as `services` say."""
         if not self.running:
             return
-        gone = list(_gone_udp(self._programmed, services))
-        addresses = (self.node.lan_v4, self.node.lan_v6, f"172.30.4.{100 + self.node.index}")
-        self._nft.run(ruleset(services, self.node.name, addresses))
-        self._programmed = services
-        for address, backend in gone:
-            await self._forget_flows(address, backend)
+        before = self._programmed
+        changes = [
+            (before.get(key), services.get(key))
+            for key in before.keys() | services.keys()
+            if before.get(key) != services.get(key)
+        ]
+        try:
+            self._nft.run(change_script(changes, self.node.name))
+            self._programmed = services
+        except NftError as error:
+            # Two Services that claim one address and port, for instance: the last one has it.
+            LOG.warning("%s: all Services again, for %s", self.node.name, error)
+            self._rebuild(services)
+        for old, new in changes:
+            for address, backend in _gone_udp(old, new):
+                await self._forget_flows(address, backend)
         await self._serve_health_checks(services)
+
+    def _rebuild(self, services: Services) -> None:
+        addresses = (self.node.lan_v4, self.node.lan_v6, f"172.30.4.{100 + self.node.index}")
+        everything = change_script([(None, each) for each in services.values()], self.node.name)
+        self._nft.run(base_script(addresses) + everything)
+        self._programmed = services
 
     async def _forget_flows(self, address: str, backend: str) -> None:
         await run_quietly(
@@ -90,8 +117,10 @@ class NodeProxy:
             ]
         )
 
-    async def _serve_health_checks(self, services: tuple[ProxyService, ...]) -> None:
-        wanted = {s.health_check_node_port: s for s in services if s.health_check_node_port}
+    async def _serve_health_checks(self, services: Services) -> None:
+        wanted = {
+            s.health_check_node_port: s for s in services.values() if s.health_check_node_port
+        }
         for port in self._servers.keys() - wanted.keys():
             self._servers.pop(port)[1].close()
         for port, service in wanted.items():
@@ -127,7 +156,12 @@ class ServiceProxies:
         self.nodes = {node.name: NodeProxy(node) for node in plan.nodes}
         self._changes = asyncio.Event()
         self._services = ObjectWatch(client, SERVICES_PATH, self._changed)
-        self._slices = ObjectWatch(client, SLICES_PATH, self._changed)
+        self._slices = ObjectWatch(client, SLICES_PATH, self._slice_changed)
+        self._slices_of: dict[Key, dict[Key, Json]] = {}
+        "By Service, then by slice."
+        self._service_of: dict[Key, Key] = {}
+        "By slice."
+        self._known: dict[Key, ProxyService] = {}
 
     async def run(self) -> None:
         """Program every node at every change."""
@@ -140,40 +174,43 @@ class ServiceProxies:
                 await proxy.start(self.current())
                 tasks.create_task(self._follow(proxy))
 
-    def current(self) -> tuple[ProxyService, ...]:
+    def current(self) -> Services:
         """Return the Services as the API has them now."""
-        slices: dict[Key, list[Json]] = {}
-        for (namespace, _), obj in self._slices.objects.items():
-            service = (obj["metadata"].get("labels") or {}).get(SERVICE_LABEL)
-            if service:
-                slices.setdefault((namespace, service), []).append(obj)
-        return tuple(
-            proxy_service(key, obj, slices.get(key, ()))
-            for key, obj in sorted(self._services.objects.items())
-            if obj["spec"].get("clusterIP") not in (None, "", "None")
-        )
+        return dict(self._known)
 
     def close(self) -> None:
         """Free what the nodes hold."""
         for proxy in self.nodes.values():
             proxy.close()
 
-    def _changed(self, _key: Key) -> None:
+    def _slice_changed(self, key: Key) -> None:
+        before = self._service_of.pop(key, None)
+        if before is not None:
+            self._slices_of[before].pop(key)
+            self._changed(before)
+        obj = self._slices.objects.get(key)
+        service = (obj["metadata"].get("labels") or {}).get(SERVICE_LABEL) if obj else None
+        if obj is not None and service:
+            owner = self._service_of[key] = (key[0], service)
+            self._slices_of.setdefault(owner, {})[key] = obj
+            self._changed(owner)
+
+    def _changed(self, key: Key) -> None:
+        obj = self._services.objects.get(key)
+        if obj is None or obj["spec"].get("clusterIP") in (None, "", "None"):
+            self._known.pop(key, None)
+        else:
+            self._known[key] = proxy_service(key, obj, self._slices_of.get(key, {}).values())
         # Every waiter gets the old event set; later changes are the new event's.
         self._changes.set()
         self._changes = asyncio.Event()
 
     async def _follow(self, proxy: NodeProxy) -> None:
-        done: tuple[ProxyService, ...] | None = None
         while True:
             changes = self._changes
-            wanted = self.current()
-            if wanted == done:
-                await changes.wait()
-                await asyncio.sleep(proxy.delay_s)
-                continue
-            await proxy.program(wanted)
-            done = wanted
+            await proxy.program(self.current())
+            await changes.wait()
+            await asyncio.sleep(proxy.delay_s)
 
 
 def proxy_service(key: Key, obj: Json, slices: Iterable[Json]) -> ProxyService:
@@ -235,14 +272,10 @@ def _backend(endpoint: dict[str, Any], port: int) -> Backend:
     )
 
 
-def _gone_udp(
-    before: tuple[ProxyService, ...], after: tuple[ProxyService, ...]
-) -> Iterable[tuple[str, str]]:
-    """Yield (address, endpoint) pairs whose UDP flows have lost their endpoint."""
-    now = {s.name: s for s in after}
-    for service in before:
-        kept = set(_udp_pairs(now[service.name])) if service.name in now else set()
-        yield from sorted(set(_udp_pairs(service)) - kept)
+def _gone_udp(before: ProxyService | None, after: ProxyService | None) -> Iterable[tuple[str, str]]:
+    """Return (address, endpoint) pairs whose UDP flows have lost their endpoint."""
+    kept = set(_udp_pairs(after)) if after is not None else set()
+    return sorted(set(_udp_pairs(before)) - kept) if before is not None else ()
 
 
 def _udp_pairs(service: ProxyService) -> Iterable[tuple[str, str]]:
