@@ -97,6 +97,8 @@ class VirtualSegment:
         self.nodes: dict[str, Node] = {}
         self.cut: set[tuple[str, str]] = set()
         "(from, to) pairs that hear nothing."
+        self.deaf_to_hellos: set[tuple[str, str]] = set()
+        "The same for hellos alone."
         self.strangers: dict[Address, Mac] = {}
         self.proxy: Mac | None = None
         self.quiet = quiet
@@ -337,7 +339,7 @@ class VirtualSegment:
 
     def _broadcast_hello(self, sender: Node, payload: bytes) -> None:
         for other in self.nodes.values():
-            if other is sender or (sender.name, other.name) in self.cut:
+            if other is sender or (sender.name, other.name) in self.cut | self.deaf_to_hellos:
                 continue
             if self.random.random() >= self.loss:
                 self.deliver_hello(other, payload, sender.mac)

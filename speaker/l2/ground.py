@@ -16,6 +16,10 @@ LAG_S = 20.0
 behind its address are gone: the age at which the brain begins to ask the API by itself."""
 
 
+FRESHER_S = 10.0
+"""A node is fresher than another by at least this; ages are told in whole seconds, and late."""
+
+
 class AlonePolicy(Enum):
     """What a node does with its addresses when it hears none of those it expects."""
 
@@ -54,6 +58,16 @@ class Ground:
     def stale(self, now: float) -> bool:
         """Return whether this node's knowledge of the API is too old to hold on to addresses."""
         return self.known_at is not None and now - self.known_at > self.timing.stale_s
+
+    def fresher(self, neighbour: Neighbour) -> bool:
+        """Return whether the neighbour knows clearly more of the API than this node."""
+        return self.known_at is not None and neighbour.fresh_at > self.known_at + FRESHER_S
+
+    def outdated(self, neighbour: Neighbour, now: float) -> bool:
+        """Return whether the neighbour is stale and this node clearly less so."""
+        known_at = now if self.known_at is None else self.known_at
+        stale = now - neighbour.fresh_at > self.timing.stale_s
+        return stale and known_at > neighbour.fresh_at + FRESHER_S
 
     def obeys(self, neighbour: Neighbour, claim: Claim, record: Record, now: float) -> bool:
         """Return whether the neighbour's claim counts here."""

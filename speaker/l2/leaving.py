@@ -47,14 +47,12 @@ def _for_a_better_one(ground: Ground, record: Record, now: float) -> Leave | Non
     stale = ground.stale(now)
     if not (lost_subnet or last_resort or stale):
         return None
-    grades = [
-        neighbour.table.entries[record.address].grade
-        for neighbour in candidates(ground, record, now)
-    ]
+    others = candidates(ground, record, now)
+    grades = [each.table.entries[record.address].grade for each in others]
     if last_resort and any(grade > Grade.LAST_RESORT for grade in grades):
         return Leave(Cause.REFUSED, math.inf)
     if lost_subnet and Grade.ON_SUBNET in grades:
         return Leave(Cause.OFF_SUBNET, math.inf)
-    if stale and grades:
+    if stale and any(ground.fresher(each) for each in others):
         return Leave(Cause.STALE, math.inf)
     return None

@@ -36,7 +36,7 @@ def is_candidate(ground: Ground, neighbour: Neighbour, record: Record, now: floa
     """Return whether the neighbour could take the address."""
     if neighbour.draining or neighbour.standing is not Standing.TWO_WAY:
         return False
-    if now - neighbour.fresh_at > ground.timing.stale_s:
+    if ground.outdated(neighbour, now):
         return False
     entry = neighbour.table.entries.get(record.address)
     if entry is None or entry.grade is Grade.REFUSED or entry.held:

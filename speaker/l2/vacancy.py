@@ -82,9 +82,10 @@ def draining(ground: Ground, _record: Record, _now: float) -> Blocked | None:
 
 def stale(ground: Ground, record: Record, now: float) -> Blocked | None:
     """Rule 10: a node with old knowledge leaves the address to a fresher one, if there is any."""
-    if ground.stale(now) and any(candidates(ground, record, now)):
-        return Blocked(Cause.STALE)
-    return None
+    if not ground.stale(now):
+        return None
+    fresher = any(ground.fresher(each) for each in candidates(ground, record, now))
+    return Blocked(Cause.STALE) if fresher else None
 
 
 def unknown(ground: Ground, _record: Record, now: float) -> Blocked | None:
