@@ -7,7 +7,7 @@ Every field MetalLB knows is modelled, also those we refuse, so that a refusal c
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from kube.objects import Json, ObjectError, ObjectName, parse_name
@@ -126,6 +126,11 @@ class SecretReference(Model):
     namespace: str = ""
 
 
+def _port(given: Any) -> Any:
+    # v1beta1 allowed 0 for the default, and such objects are stored as they were written.
+    return 179 if given == 0 else given
+
+
 class BGPPeerSpec(Model):
     """`BGPPeer.spec`, v1beta2. Durations are Go's text, such as `90s` or `1m30s`."""
 
@@ -136,7 +141,7 @@ class BGPPeerSpec(Model):
     peer_address: str = ""
     interface: str = ""
     source_address: str = ""
-    peer_port: Annotated[int, Field(ge=1, le=16384)] = 179
+    peer_port: Annotated[int, Field(ge=1, le=16384), BeforeValidator(_port)] = 179
     hold_time: str | None = None
     keepalive_time: str | None = None
     connect_time: str | None = None

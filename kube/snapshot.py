@@ -70,5 +70,3 @@ class Snapshot:
     faults: Mapping[tuple[Kind, ObjectName], str] = field(default_factory=_nothing)
     unavailable: Mapping[Kind, str] = field(default_factory=_nothing)
     "Kinds that cannot be had now (role or CRD missing), and why; their last objects stay."
-    stale: bool = False
-    "Read from the last-good file, since the API server could not be reached."
