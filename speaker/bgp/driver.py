@@ -44,6 +44,7 @@ class Supervisor:
         self._paths = Paths(self._wake_up)
         self._drain = Drain(bgp_wait_s)
         self._wake = asyncio.Event()
+        self._world = World(node, {}, (), {})
         self._gone = False
         self._told: dict[str, SessionReport] = {}
         self._faults: dict[str, BgpFault] = {}
@@ -127,19 +128,19 @@ class Supervisor:
 
     async def _steer(self) -> None:
         while True:
+            changed = self._wake.is_set()
             self._wake.clear()
-            self._make_plan()
+            changed |= self._look()
             while await self._reconciler.step():
-                if self._wake.is_set() or self._reconciler.refused.keys() & self._wanted():
+                changed = True
+                if self._wake.is_set() or self._reconciler.refused != self._world.refused:
                     break
             else:
-                self._report()
+                if changed or self._reconciler.trouble:
+                    self._report()
                 if await self._left():
                     return
                 await self._pause()
-
-    def _wanted(self) -> set[object]:
-        return set(self._reconciler.plan.neighbours.values())
 
     async def _pause(self) -> None:
         ends = (self._reconciler.next_check_at, self._drain.next_change(self._now))
@@ -150,22 +151,26 @@ class Supervisor:
         except TimeoutError:
             return
 
-    def _make_plan(self) -> None:
+    def _look(self) -> bool:
+        """Plan anew if anything is different; tell whether it is."""
         brain = self._seam.mirror("brain")
         peers = {peer.name: peer for peer in brain.of(PeerIntent)}
         sessions = self._reconciler.sessions
-        self._reconciler.plan = make_plan(
-            World(
-                node=self._node,
-                peers=peers,
-                routes=tuple(brain.of(RouteIntent)),
-                paths=self._paths.to(peers),
-                bfd={report.peer: report for report in self._seam.mirror("wire").of(BfdReport)},
-                stance=self._drain.stance(self._now),
-                refused=self._reconciler.refused,
-                agreed={s: sessions.agreed[s] for s in sessions.up if s in sessions.agreed},
-            )
+        world = World(
+            node=self._node,
+            peers=peers,
+            routes=tuple(brain.of(RouteIntent)),
+            paths=self._paths.to(peers),
+            bfd={report.peer: report for report in self._seam.mirror("wire").of(BfdReport)},
+            stance=self._drain.stance(self._now),
+            refused=self._reconciler.refused,
+            agreed={s: sessions.agreed[s] for s in sessions.up if s in sessions.agreed},
         )
+        if world == self._world:  # equal routes are the same objects: cheap
+            return False
+        self._world = world
+        self._reconciler.plan = make_plan(world)
+        return True
 
     async def _left(self) -> bool:
         """Tell wire, once the process is leaving and no route of it is left anywhere."""
@@ -189,7 +194,8 @@ class Supervisor:
     def _report(self) -> None:
         names = sorted(peer.name for peer in self._seam.mirror("brain").of(PeerIntent))
         plan, delta = self._reconciler.plan, self._reconciler.delta
-        reports = session_reports(names, plan, self._reconciler.sessions, delta)
+        sessions, trouble = self._reconciler.sessions, self._reconciler.trouble
+        reports = session_reports(names, plan, sessions, delta, trouble)
         found = faults(names, plan, delta)
         for name in names:
             if reports[name] != self._told.get(name):

@@ -120,9 +120,10 @@ def mend_timers() -> None:
     def start(self: Anything, session: Anything, protocol: Anything) -> None:
         start_keepalives(self, session, protocol)
         words = str(protocol.neighbor["description"] or "")
-        if words.startswith(KEEPALIVE_WORDS) and self.send_timer.keepalive:
+        third_s = self.send_timer.keepalive
+        if words.startswith(KEEPALIVE_WORDS) and third_s:
             wanted_s = int(words.removeprefix(KEEPALIVE_WORDS))
-            self.send_timer.keepalive = min(wanted_s, self.send_timer.keepalive)
+            self.send_timer.keepalive = min(wanted_s or third_s, third_s)
 
     def increase(self: Anything) -> None:
         back_off(self)

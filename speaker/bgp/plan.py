@@ -37,7 +37,7 @@ class Plan:
     neighbours: Mapping[str, Neighbour]
     routes: Mapping[RouteKey, Route]
     held: frozenset[str]
-    "Peers held down, since BFD says that the path to them has failed."
+    "Peers that get no route, since BFD says that the path to them has failed."
     faults: Mapping[str, str]
     config: str
 
@@ -64,11 +64,15 @@ def make_plan(world: World) -> Plan:
         words = world.refused.get(neighbour)
         if words is not None:
             texts[name] = f"BGPPeer {name}: ExaBGP refuses it: {words}"
-        elif name not in held:
+        else:
             neighbours[name] = neighbour
     routes: dict[RouteKey, Route] = {}
     if world.stance is not Stance.WITHDRAW:
         for name, neighbour in neighbours.items():
+            if name in held:
+                # The session stays configured: a router with dynamic neighbours runs BFD only for
+                # those that have one, so without it neither BFD nor BGP would ever come back.
+                continue
             found, refused = _routes_of(world, name, neighbour)
             routes.update(found)
             if refused:

@@ -28,6 +28,9 @@ AFTER_REFUSAL_S = 5.0
 ALIVE_S = 1.0
 "Between commands: a hung ExaBGP is noticed after this and the limit for acknowledgements."
 
+REFUSED_AGAIN_S = 60.0
+"Then a neighbour that was refused is tried again: it costs no session anything."
+
 FLUSH_LIMIT_S = 0.5
 FLUSH_POLL_S = 0.01
 RESTART_PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
@@ -45,6 +48,8 @@ class Reconciler:
         self.sessions = Sessions()
         self.refused: dict[Neighbour, str] = {}
         "Neighbours whose config ExaBGP would not take, and its words."
+        self.trouble = ""
+        "Why ExaBGP doesn't run; empty if it does."
         self.counters: Counter[str] = Counter()
         self.next_check_at = 0.0
         self._exabgp = exabgp
@@ -52,6 +57,7 @@ class Reconciler:
         self._read_back_at = 0.0
         self._alive_at = 0.0
         self._failures = 0
+        self._refused_until = 0.0
 
     @property
     def _now(self) -> float:
@@ -64,10 +70,11 @@ class Reconciler:
 
     def hear(self, event: Session | Negotiated) -> None:
         """Take an event of ExaBGP's in."""
+        was_up = event.selector in self.sessions.up
         self.sessions.apply(event)
-        if not isinstance(event, Session) or event.state not in ("up", "down"):
+        if not isinstance(event, Session) or was_up == (event.selector in self.sessions.up):
             return
-        if event.state == "up":
+        if not was_up:
             self._read_back_at = min(self._read_back_at, self._now)
         fields = {"neighbor": event.selector, "state": event.state, "reason": event.reason}
         LOG.info("session", extra={"fields": fields})
@@ -80,10 +87,12 @@ class Reconciler:
             self._count("helper_lost_total", "exabgp-helper-lost", error)
         except ExaBgpError as error:
             self._count("exabgp_lost_total", "exabgp-lost", error)
+            self.trouble = f"ExaBGP is being started again: {error}"
             await self._exabgp.stop()
             await asyncio.sleep(RESTART_PAUSES_S[min(self._failures, len(RESTART_PAUSES_S) - 1)])
             self._failures += 1
-        return True
+        self.next_check_at = self._now
+        return False  # what is wrong is told before the next try
 
     async def is_empty(self) -> bool:
         """Read back whether every route has gone, from ExaBGP and from the wire."""
@@ -126,7 +135,7 @@ class Reconciler:
         except ExaBgpError:
             await self._find_refused()
             raise
-        self._loaded = self.plan
+        self._loaded, self.trouble = self.plan, ""
         self.counters["exabgp_starts_total"] += 1
         return True
 
@@ -160,6 +169,8 @@ class Reconciler:
 
     async def _find_refused(self) -> None:
         """Find the neighbours that ExaBGP would refuse, so that they alone are left out."""
+        if await self._exabgp.validate(render([])):
+            return  # it refuses everything: no neighbour's fault
         found = {}
         for neighbour in self.plan.neighbours.values():
             words = await self._exabgp.validate(render([neighbour]))
@@ -168,6 +179,7 @@ class Reconciler:
                 fields = {"peer": neighbour.peer, "why": words}
                 LOG.error("exabgp-refuses-peer", extra={"fields": fields})
         self.refused = {**self.refused, **found}
+        self._refused_until = self._now + REFUSED_AGAIN_S
 
     async def _change_routes(self) -> bool:
         batch = self.delta.next_batch()
@@ -194,6 +206,8 @@ class Reconciler:
         if self._now >= self._read_back_at:
             await self._read_back()
             return True
+        if self.refused and self._now >= self._refused_until:
+            self.refused = {}
         if self._now >= self._alive_at:
             await self._ask(commands.HEARTBEAT)
             self._failures = 0

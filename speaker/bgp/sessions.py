@@ -4,9 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from speaker.bgp.commands import Negotiated, Session
+from speaker.bgp.config import Neighbour
 from speaker.bgp.plan import Plan
+from speaker.bgp.reasons import explain
 from speaker.bgp.routes import Delta
 from speaker.seam.messages import BgpFault, Prefix, SessionReport, SessionState
+
+HELD = "BFD: the path has failed, no route is announced until it is up again"
 
 
 @dataclass(slots=True)
@@ -32,7 +36,7 @@ class Sessions:
             self.reasons.pop(selector, None)
         elif event.state == "down":
             self._lose(selector)
-            self.reasons[selector] = event.reason
+            self.reasons[selector] = explain(event.reason)
 
     def sync(self, up: Mapping[str, frozenset[int]]) -> None:
         """Heal what a lost event has left wrong; `up` gives the families agreed on."""
@@ -56,9 +60,9 @@ class Sessions:
 
 
 def session_reports(
-    names: Iterable[str], plan: Plan, sessions: Sessions, delta: Delta
+    names: Iterable[str], plan: Plan, sessions: Sessions, delta: Delta, trouble: str = ""
 ) -> dict[str, SessionReport]:
-    """Return what the brain is to know of each peer."""
+    """Return what the brain is to know of each peer; `trouble` is ExaBGP's own, if it has any."""
     announced: dict[str, list[Prefix]] = {}
     for selector, prefix in delta.actual:
         announced.setdefault(selector, []).append(prefix)
@@ -66,9 +70,11 @@ def session_reports(
     for name in names:
         neighbour = plan.neighbours.get(name)
         if neighbour is None:
-            state = SessionState.HELD_DOWN if name in plan.held else SessionState.DOWN
-            reason = "BFD: the path has failed" if name in plan.held else plan.faults.get(name, "")
-            reports[name] = SessionReport(name, state, reason)
+            reports[name] = SessionReport(name, SessionState.DOWN, plan.faults.get(name, ""))
+            continue
+        if name in plan.held:
+            pending = delta.pending(neighbour.selector)
+            reports[name] = SessionReport(name, SessionState.HELD_DOWN, HELD, pending=pending)
             continue
         selector = neighbour.selector
         up = selector in sessions.up
@@ -76,11 +82,17 @@ def session_reports(
         reports[name] = SessionReport(
             peer=name,
             state=SessionState.UP if up else SessionState.CONNECTING,
-            reason="" if up else sessions.reasons.get(selector, ""),
+            reason=""
+            if up
+            else trouble or sessions.reasons.get(selector, "") or _no_answer(neighbour),
             announced=tuple(prefixes),
             pending=delta.pending(selector),
         )
     return reports
+
+
+def _no_answer(neighbour: Neighbour) -> str:
+    return f"no answer from {neighbour.address} port {neighbour.port} yet"
 
 
 def faults(names: Iterable[str], plan: Plan, delta: Delta) -> dict[str, BgpFault]:

@@ -214,7 +214,7 @@ class Speaker:
         self._child: subprocess.Popen[bytes] | None = None
         self.log = folder / "bgp.log"
 
-    def start(self, *flags: str) -> None:
+    def start(self, *flags: str, **environment: str) -> None:
         """Start it."""
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
@@ -224,7 +224,7 @@ class Speaker:
                     "--socket-dir", str(self._folder), "--run-dir", str(self._folder / "run"),
                     "--health-port", "17475", "--log-level", "debug", *flags,
                 ],
-                stderr=log, stdout=log,
+                stderr=log, stdout=log, env={**os.environ, **environment},
             )  # fmt: skip
 
     @property

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 from speaker.seam.messages import Drain, PeerRemoved
 from tests.lab.bgp_lab import BgpLab, bgp_lab, children, frr_config, needs_lab, peer, route, until
@@ -50,7 +51,7 @@ async def test_a_killed_api_process_costs_no_session() -> None:
         for _ in range(3):
             [helper] = children(exabgp)
             os.kill(helper, signal.SIGKILL)
-            await until(lambda h=helper: children(exabgp) not in ([h], []), "another one")
+            await until(partial(has_other_child, exabgp, helper), "another one")
         lab.brain.say(route("192.168.4.11/32"))
 
         await until(lambda: len(lab.frr.prefixes()) == 2, "the next route")
@@ -137,6 +138,60 @@ async def test_a_drained_node_takes_part_again() -> None:
 
         back = await until(lambda: lab.frr.route(VIP), "the route again")
         assert "community" not in back
+
+
+async def test_an_exabgp_that_does_not_start_is_reported_and_tried_again() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        lab.speaker.kill()
+        broken = lab.folder / "broken" / "exabgp"
+        broken.mkdir(parents=True)
+        (broken / "__init__.py").write_text("raise ImportError('no such thing today')\n")
+        lab.speaker.start(PYTHONPATH=str(broken.parent))
+        lab.brain.say(peer(), route(VIP))
+        lab.brain.start()
+
+        def reason() -> str:
+            report = lab.brain.session("router")
+            return report.reason if report else ""
+
+        await until(lambda: "no such thing today" in reason(), "the reason")
+        broken.rename(broken.with_name("mended"))
+        await until(lambda: lab.frr.route(VIP), "the route in FRR")
+        await until(lambda: lab.brain.is_up("router") and not reason(), "the session's report")
+
+
+async def test_what_another_hand_withdrew_is_announced_again_after_reading_back() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        [helper] = children(lab.speaker.exabgp)
+        os.write(os.open(f"/proc/{helper}/fd/1", os.O_WRONLY), b"withdraw route 192.168.4.10/32\n")
+        await until(lambda: not lab.frr.route(VIP), "its loss")
+        lab.frr.ask("clear bgp 10.9.0.1")
+
+        await until(lambda: lab.frr.route(VIP), "the route again")
+        await until(lambda: differences(lab) == 1, "the count")
+
+
+def has_other_child(pid: int, child: int) -> bool:
+    """Tell whether the process's only child is another one now."""
+    return children(pid) not in ([child], [])
+
+
+def differences(lab: BgpLab) -> float:
+    """How many routes were not as believed."""
+    return lab.speaker.metrics().get("herald_bgp_read_back_differences_total", 0)
+
+
+async def test_a_peer_that_refuses_us_says_what_to_look_at() -> None:
+    async with bgp_lab(frr_config(asn=64999)) as lab:
+        lab.brain.say(peer(), route(VIP))
+        lab.brain.start()
+
+        def reason() -> str:
+            report = lab.brain.session("router")
+            return report.reason if report else ""
+
+        await until(lambda: "bad peer AS" in reason(), "the reason")
 
 
 def is_running(pid: int) -> bool:

@@ -52,10 +52,10 @@ def test_de_preferring_changes_every_route() -> None:
 
 
 @pytest.mark.parametrize("state", [BfdState.DOWN, BfdState.INIT])
-def test_a_peer_whose_path_failed_is_held_down(state: BfdState) -> None:
+def test_a_peer_whose_path_failed_keeps_its_session_but_gets_no_route(state: BfdState) -> None:
     plan = make_plan(failed(state))
     assert plan.held == {"router"}
-    assert set(plan.neighbours) == {"second"}
+    assert set(plan.neighbours) == {"router", "second"}
     assert routed(failed(state)) == {("second", "fd00:4::10/128")}
 
 
