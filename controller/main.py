@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "lb-class", "", "serve Services of this loadBalancerClass instead of none")
     _flag(parser, "log-level", "info", "debug, info, warning or error")
     _flag(parser, "metrics-port", "9130", "port of /metrics; 0 serves none")
-    _flag(parser, "health-port", "17473", "loopback port of /healthz and /readyz")
+    _flag(parser, "health-port", "17473", "port of /healthz and /readyz")
+    _flag(parser, "health-host", "127.0.0.1", "their address: that of the Pod, where probed")
     _flag(parser, "pod-name", socket.gethostname(), "name of this replica in the Lease")
     _flag(parser, "lease-s", "15", "seconds after which a silent leader is replaced")
     return parser
@@ -93,6 +94,7 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
             Pages(ready=reconciler.readiness),
             registry,
             health_port=flags.health_port,
+            health_host=flags.health_host,
             metrics_port=flags.metrics_port,
         ):
             await _run_until(stop, elector, reconciler, watcher)

@@ -1,7 +1,7 @@
 """What a daemon needs to live in a Pod: signals, JSON logs, health, readiness and metrics.
 
 `run` gives the main coroutine an event that SIGTERM and SIGINT set; it withdraws and returns. A
-second signal cancels it. Health pages listen on loopback only; metrics on every address.
+second signal cancels it. Health pages listen on loopback unless told; metrics on every address.
 """
 
 import asyncio
@@ -122,15 +122,19 @@ async def serving(
     *,
     health_port: int,
     metrics_port: int,
+    health_host: str = LOOPBACK,
 ) -> AsyncGenerator[None, None]:
-    """Serve health and metrics while the context lasts; a metrics port of 0 means none."""
+    """Serve health and metrics while the context lasts; a metrics port of 0 means none.
+
+    A Pod without the host's network is probed from outside: there the host is the Pod's address.
+    """
     health = web.Application()
     health.router.add_get("/healthz", _probe_page(pages.alive))
     health.router.add_get("/readyz", _probe_page(pages.ready))
     for path, show in pages.json.items():
         health.router.add_get(path, _json_page(show))
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_listening(health, LOOPBACK, health_port, "health"))
+        await stack.enter_async_context(_listening(health, health_host, health_port, "health"))
         if metrics_port:
             metrics = web.Application()
             metrics.router.add_get("/metrics", _metrics_page(registry))
