@@ -24,7 +24,6 @@ from netns_lab.lab import Lab
 from netns_lab.manifests import read_file
 from netns_lab.orders import LabError
 from netns_lab.plan import PlanError
-from netns_lab.removal import take_down
 
 NAME = "demo"
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
@@ -71,11 +70,11 @@ class Demo:
 
     def play(self) -> None:
         """Play all steps, then take the lab down; raise LabError at the first that fails."""
+        title = f"A lab: {self.nodes} nodes, a LAN client, a router, a client behind the router"
+        with self.step(title) as step:
+            lab = Lab.up(NAME, self.nodes, tied=True)
+            step.seen = "network namespaces; this machine's own network is not touched"
         try:
-            title = f"A lab: {self.nodes} nodes, a LAN client, a router, a client behind the router"
-            with self.step(title) as step:
-                lab = Lab.up(NAME, self.nodes)
-                step.seen = "network namespaces; this machine's own network is not touched"
             self._apply(lab)
             self._fetch_on_the_lan(lab)
             self._announce_by_bgp(lab)
@@ -83,7 +82,7 @@ class Demo:
             self._remove(lab)
         finally:
             with self.step("The lab is taken down") as step:
-                take_down(NAME)
+                lab.down()
                 step.seen = "no namespace, process or file is left"
 
     def _apply(self, lab: Lab) -> None:

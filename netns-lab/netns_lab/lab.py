@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from netns_lab import frr, netns
 from netns_lab.commands import CONTROL_ADDRESS
 from netns_lab.manifests import Manifest, read_file
-from netns_lab.orders import Json, LabError, give_order
+from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import API_PORT, LabPlan, plan_lab
 from netns_lab.removal import STOP_LIMIT_S, take_down
 from netns_lab.state import StateFolder, labs
@@ -54,9 +54,13 @@ class Lab:
         nodes: int = 3,
         *,
         log_level: str = "info",
+        tied: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> "Lab":
-        """Build a lab, wait until it is up and return it; `say` hears of the progress."""
+        """Build a lab, wait until it is up and return it; `say` hears of the progress.
+
+        A tied lab takes itself away when this process ends without having done so.
+        """
         _check_machine()
         plan = plan_lab(name, nodes)
         state = StateFolder.of(name)
@@ -65,10 +69,14 @@ class Lab:
             raise LabError(f"lab {name!r} is up already: `herald lab down --name {name}` first")
         take_down(name)  # what a crash has left
         lab = cls(plan)
-        lab._start_supervisor(log_level)
-        for answer in give_order(state.control_socket, {"do": "wait_up"}, UP_LIMIT_S):
-            if "progress" in answer:
-                say(answer["progress"])
+        try:
+            lab._start_supervisor(["--log-level", log_level], tied=tied)
+            for answer in give_order(state.control_socket, {"do": "wait_up"}, UP_LIMIT_S):
+                if "progress" in answer:
+                    say(answer["progress"])
+        except BaseException:  # an interrupted start leaves nothing either
+            lab.down()
+            raise
         return lab
 
     @classmethod
@@ -281,11 +289,12 @@ class Lab:
 
     # -- starting --------------------------------------------------------------------------------
 
-    def _start_supervisor(self, log_level: str) -> None:
+    def _start_supervisor(self, options: list[str], *, tied: bool) -> None:
         self.state.logs.mkdir(parents=True)
         argv = [
             *(sys.executable, "-m", "netns_lab.supervisor", "--lab", self.plan.name),
-            *("--nodes", str(len(self.plan.nodes)), "--log-level", log_level),
+            *("--nodes", str(len(self.plan.nodes)), *options),
+            *(("--tied-to", str(os.getpid())) if tied else ()),
         ]
         log = self.state.log("supervisor")
         with log.open("ab") as output:
@@ -293,12 +302,9 @@ class Lab:
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         limit = time.monotonic() + START_LIMIT_S
-        while not self.state.control_socket.exists():
+        while not answers(self.state.control_socket):
             if child.poll() is not None or time.monotonic() > limit:
                 words = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-                child.kill()
-                child.wait(STOP_LIMIT_S)
-                take_down(self.plan.name)
                 raise LabError(f"the lab's supervisor did not start:\n{words}")
             time.sleep(POLL_S)
 

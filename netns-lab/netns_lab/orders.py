@@ -48,6 +48,16 @@ async def serve_orders(path: Path, carry_out: Carry) -> asyncio.Server:
     return await asyncio.start_unix_server(connected, path, limit=LINE_LIMIT)
 
 
+def answers(path: Path) -> bool:
+    """Return whether somebody listens on the socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
 def give_order(path: Path, order: Json, timeout_s: float) -> Iterator[Json]:
     """Yield the answer's lines; raise LabError when there is no one to ask, or it says no."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:

@@ -23,10 +23,16 @@ def take_down(name: str) -> bool:
         return False
     if journal is not None and journal.supervisor_lives:
         _end_supervisor(journal)
+    remove_rest(name)
+    return True
+
+
+def remove_rest(name: str) -> None:
+    """Remove what a lab without its supervisor has left; the caller's process is spared."""
+    namespaces = netns.existing(f"herald-{name}-")
     _kill_all(namespaces)
     topology.remove(namespaces)
-    state.remove()
-    return True
+    StateFolder.of(name).remove()
 
 
 def existing_labs() -> list[str]:

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from kube.client import ApiError, Client
 from netns_lab import netns, topology
@@ -30,6 +31,7 @@ from netns_lab.plan import API_PORT, API_SERVER_PORT, LabPlan, plan_lab
 from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, ProcessPlan
 from netns_lab.progress import Progress
+from netns_lab.removal import remove_rest
 from netns_lab.seed import all_objects
 from netns_lab.service_proxy import ServiceProxies
 from netns_lab.state import Journal, StateFolder, own_start
@@ -160,6 +162,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, required=True)
     parser.add_argument("--control-plane", default="embedded")
     parser.add_argument("--log-level", default="info")
+    parser.add_argument("--tied-to", type=int, metavar="PID", help="end when this process does")
     arguments = parser.parse_args()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
@@ -170,17 +173,43 @@ def main() -> None:
     )
     topology.build(plan)
     netns.enter(plan.host("control").namespace)
-    asyncio.run(_run(Supervisor(plan, state, log_level=arguments.log_level)))
+    supervisor = Supervisor(plan, state, log_level=arguments.log_level)
+    if asyncio.run(_run(supervisor, tied_to=arguments.tied_to)):
+        remove_rest(plan.name)
 
 
-async def _run(supervisor: Supervisor) -> None:
+async def _run(supervisor: Supervisor, *, tied_to: int | None) -> bool:
+    """Run the lab to its end; return whether it was orphaned, and must clean up after itself."""
     loop = asyncio.get_running_loop()
+    orphaned = asyncio.Event()
+    if tied_to is not None:
+        _watch(tied_to, orphaned.set, supervisor.stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
     try:
         await supervisor.run()
     except* _Ended:
         LOG.info("ended in order")
+    return orphaned.is_set()
+
+
+def _watch(process_id: int, *calls: Callable[[], None]) -> None:
+    """Make the calls once the process has ended."""
+    loop = asyncio.get_running_loop()
+
+    def ended(descriptor: int) -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        for call in calls:
+            call()
+
+    try:
+        descriptor = os.pidfd_open(process_id)
+    except ProcessLookupError:
+        for call in calls:
+            call()
+    else:
+        loop.add_reader(descriptor, ended, descriptor)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     Labs of several test runs may be up at once: the process id is in the name.
     """
     name = f"t{os.getpid()}"
-    there = Lab.up(name, getattr(request.module, "LAB_NODES", 3))
+    there = Lab.up(name, getattr(request.module, "LAB_NODES", 3), tied=True)
     try:
         yield there
     finally:

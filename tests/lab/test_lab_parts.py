@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 
 import pytest
@@ -170,3 +171,18 @@ def test_second_lab_lives_beside_the_first_and_a_crash_leaves_nothing() -> None:
     assert not StateFolder.of("crash").path.exists()
     until(lambda: not any(start_of(each) for each in ids), 2, "all its processes have ended")
     other.down()  # reaps the supervisor, which was this process's child
+
+
+def test_tied_lab_goes_when_its_maker_is_killed() -> None:
+    script = (
+        "from netns_lab.lab import Lab; Lab.up('tied', 1, tied=True); print(1, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as maker:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == b"1\n"
+        assert netns.existing("herald-tied-")
+        maker.kill()
+    until(lambda: not StateFolder.of("tied").path.exists(), 5, "the state folder is gone")
+    assert netns.existing("herald-tied-") == []
