@@ -162,7 +162,7 @@ class Planner:
             self._clear(service, note, now)
             return ()
         held = self.ledger.holding(name)
-        current = held.addresses if held else service.ingress
+        current = held.addresses if held else tuple(dict.fromkeys(service.ingress))
         if not current:
             self._want(service, ask, note)
             return ()
@@ -176,7 +176,7 @@ class Planner:
         if isinstance(verdict, Stay):
             self._stay(service, ask, verdict, note, current, now)
         else:
-            self._leave(service, ask, verdict, current, now)
+            self._leave(service, ask, verdict, note, current, now)
         return tuple(displaced)
 
     def _want(self, service: Service, ask: Ask, note: Pending | None) -> None:
@@ -203,17 +203,20 @@ class Planner:
         name = service.name
         self._movers.pop(name, None)
         self._seat(ask, verdict.addresses, now)
-        if verdict.wish is not None:
+        if verdict.wish is not None and note is None:
             self._waiting[name] = _Waiting(ask, verdict.wish)
-            known = self.outcomes.get(name)
-            # An unmet wish is news once, not each time it is tried again.
-            note = note or (known.note if isinstance(known, Assigned) else None)
         cause = Cause.FAMILIES_CHANGED if len(current) > len(verdict.addresses) else None
         news = (current, cause, "the Service has no use for the others")
         self._assign(service, verdict.addresses, verdict.pool, note, news)
 
     def _leave(
-        self, service: Service, ask: Ask, leave: Leave, current: tuple[Address, ...], now: float
+        self,
+        service: Service,
+        ask: Ask,
+        leave: Leave,
+        note: Pending | None,
+        current: tuple[Address, ...],
+        now: float,
     ) -> None:
         name = service.name
         if leave.blockers:
@@ -227,7 +230,11 @@ class Planner:
             self._assign(service, current, pool, _moves_soon(service, leave))
             return
         self._movers.pop(name, None)
-        self._waiting[name] = _Waiting(ask, leave=leave)
+        if note is None:
+            self._waiting[name] = _Waiting(ask, leave=leave)
+            return
+        self.ledger.lift(name, now)
+        self._say(name, note, current, leave.cause, leave.detail)
 
     def _clear(self, service: Service, why: Pending, now: float) -> None:
         held = self.ledger.lift(service.name, now)

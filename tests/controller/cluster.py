@@ -125,14 +125,13 @@ class Cluster:
     def apply(self, plan: Plan) -> None:
         """Write the plan into the statuses."""
         self.changes = list(plan.changes)
-        for change in plan.changes:
-            service = self.services.get(change.service)
-            if service is None:
-                continue
-            written = with_status(service, change.outcome)
+        # Every status is compared, as the delta does: somebody else may have written one.
+        for name_, outcome in self.planner.outcomes.items():
+            service = self.services[name_]
+            written = with_status(service, outcome)
             if written != service:
-                self.services[change.service] = written
-                self._touched.add(change.service)
+                self.services[name_] = written
+                self._touched.add(name_)
 
     def addresses(self, text: str) -> tuple[str, ...]:
         """Return what the Service's status says."""
