@@ -113,6 +113,15 @@ def endpoint_killed(scene: Scene) -> float:
     return at
 
 
+def endpoint_unready(scene: Scene) -> float:
+    """Let the backend on the node fail its readiness probe; it goes on serving."""
+    name = scene.rig.backends[scene.target].obj["metadata"]["name"]
+    scene.undo.callback(scene.lab.pod_ready, f"default/{name}", ready=True)
+    at = time.monotonic()
+    scene.lab.pod_ready(f"default/{name}", ready=False)
+    return at
+
+
 def proxy_restarted(scene: Scene) -> float:
     """Take the node's service proxy away for two seconds; its rules stay."""
     scene.undo.callback(scene.lab.start_proxy, scene.target)

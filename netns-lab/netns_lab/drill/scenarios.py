@@ -182,10 +182,21 @@ SCENARIOS = (
         summary="The same for a node that announces by BGP: its route goes, nothing is lost.",
         layer2=False,
         inject=faults.endpoint_gone,
-        budgets=(NOTHING_LOST, ROUTE_GONE),
+        budgets=(NOTHING_LOST,),
         control=Control(
             "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
         ),
+        backends=Backends.EVERYWHERE,
+        policy="Local",
+    ),
+    Scenario(
+        name="local-endpoint-unready",
+        suite="policy",
+        summary="Local: a node's only backend fails its readiness probe; the node's route goes.",
+        layer2=False,
+        inject=faults.endpoint_unready,
+        budgets=(ROUTE_GONE,),
+        control=CALIBRATION,
         backends=Backends.EVERYWHERE,
         policy="Local",
     ),
