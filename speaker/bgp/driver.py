@@ -155,16 +155,19 @@ class Supervisor:
         """Plan anew if anything is different; tell whether it is."""
         brain = self._seam.mirror("brain")
         peers = {peer.name: peer for peer in brain.of(PeerIntent)}
-        sessions = self._reconciler.sessions
+        sessions, delta = self._reconciler.sessions, self._reconciler.delta
+        routes = tuple(brain.of(RouteIntent))
+        waiting = any(not route.may_begin for route in routes)
         world = World(
             node=self._node,
             peers=peers,
-            routes=tuple(brain.of(RouteIntent)),
+            routes=routes,
             paths=self._paths.to(peers),
             bfd={report.peer: report for report in self._seam.mirror("wire").of(BfdReport)},
             stance=self._drain.stance(self._now),
             refused=self._reconciler.refused,
             agreed={s: sessions.agreed[s] for s in sessions.up if s in sessions.agreed},
+            present=frozenset(delta.actual) if waiting else frozenset(),
         )
         if world == self._world:  # equal routes are the same objects: cheap
             return False

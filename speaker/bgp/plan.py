@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from speaker.bfd.packet import Diagnostic
 from speaker.bgp.config import Neighbour, Path, PeerFault, neighbours_of, render
 from speaker.bgp.drain import Stance
-from speaker.bgp.routes import Refusal, Route, RouteKey, route_for
+from speaker.bgp.routes import Refusal, Route, RouteKey, route_for, towards
 from speaker.seam.messages import Address, BfdReport, BfdState, PeerIntent, Prefix, RouteIntent
 
 
@@ -28,6 +28,8 @@ class World:
     "Neighbours whose config ExaBGP would not take, and its words."
     agreed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     "By selector: the families of a session that is up."
+    present: frozenset[RouteKey] = frozenset()
+    "What is announced now; looked at only for routes that may not begin."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,11 @@ def _routes_of(world: World, name: str, neighbour: Neighbour) -> tuple[dict[Rout
     agreed = world.agreed.get(neighbour.selector)
     routes: dict[RouteKey, Route] = {}
     refused: dict[Refusal, list[Prefix]] = {}
-    for intent in world.routes:
-        if name not in intent.peers:
+    for each in world.routes:
+        intent = towards(each, name)
+        if intent is None:
+            continue
+        if not intent.may_begin and (neighbour.selector, intent.prefix) not in world.present:
             continue
         found = route_for(peer, intent, path.next_hops, de_prefer=world.stance is Stance.DE_PREFER)
         if agreed is not None and intent.prefix.version not in agreed:

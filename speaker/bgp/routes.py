@@ -9,7 +9,7 @@ RFC 4271 5.1 (attributes), RFC 1997 and RFC 8092 (communities), RFC 8326 (gracef
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -72,6 +72,21 @@ class NextHops:
     def of(self, prefix: Prefix) -> Address | None:
         """Return the next hop for the prefix."""
         return self.ipv4 if prefix.version == 4 else self.ipv6
+
+
+def towards(intent: RouteIntent, peer: str) -> RouteIntent | None:
+    """Return the intent with the attributes for this peer; None when the peer isn't meant."""
+    if peer in intent.peers:
+        return intent
+    for variant in intent.variants:
+        if peer in variant.peers:
+            return replace(
+                intent,
+                peers=variant.peers,
+                communities=variant.communities,
+                local_pref=variant.local_pref,
+            )
+    return None
 
 
 def route_for(

@@ -9,7 +9,7 @@ from speaker.bgp.config import Path, PeerFault
 from speaker.bgp.drain import Stance
 from speaker.bgp.plan import World, make_plan
 from speaker.bgp.routes import NextHops
-from speaker.seam.messages import BfdReport, BfdState
+from speaker.seam.messages import BfdReport, BfdState, RouteVariant
 from tests.speaker.bgp.samples import LOCAL, PATH, ROUTER, intent, neighbour, peer
 
 SECOND = ip_address("10.9.0.3")
@@ -115,3 +115,18 @@ def test_a_long_list_of_prefixes_is_shortened() -> None:
     path = Path(LOCAL, True, NextHops(LOCAL, None))
     plan = make_plan(replace(WORLD, routes=many, paths={"router": path, "second": path}))
     assert "fd00:4::1/128 and 4 more not announced" in plan.faults["router"]
+
+
+def test_a_variant_gives_its_peers_other_attributes() -> None:
+    variant = RouteVariant(("second",), ("64512:2",))
+    world = replace(WORLD, routes=(intent(communities=("64512:1",), variants=(variant,)),))
+    plan = make_plan(world)
+    told = {plan.selectors[key[0]]: route.communities for key, route in plan.routes.items()}
+    assert told == {"router": ((64512, 1),), "second": ((64512, 2),)}
+
+
+def test_what_may_not_begin_is_kept_only_where_it_is_announced() -> None:
+    world = replace(WORLD, routes=(intent(may_begin=False),))
+    assert routed(world) == set()
+    present = frozenset(make_plan(replace(WORLD, routes=(intent(),))).routes)
+    assert routed(replace(world, present=present)) == {("router", "192.168.4.10/32")}
