@@ -70,7 +70,7 @@ def _frozen(must: Budget, inject: Fault) -> Control:
 
 
 CALIBRATION = Control(
-    what="a calibration: all nodes cut off for 500 ms must be reported as 450 to 600 ms",
+    what="a calibration: a cut of the LAN client for 500 ms must be reported as 450 to 600 ms",
     inject=faults.cut_for_half_a_second,
     must=(Budget(Key.LONGEST_GAP_MS, least=450, worst=600),),
     calibration=True,
