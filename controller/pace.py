@@ -39,6 +39,11 @@ class Pace:
         self._tokens -= 1.0
         return True
 
+    def available(self, now: float) -> int:
+        """Return how many moves may be made now."""
+        self._refill(now)
+        return 0 if now < self._not_before else int(self._tokens)
+
     def next_at(self, now: float) -> float:
         """Return when the next move may be made."""
         self._refill(now)

@@ -16,7 +16,7 @@ second; those that wait are asked again only when the ledger's epoch says that r
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 
 from controller.allocator import Allocator, Grant
 from controller.ask import Ask, acceptable_families, is_ours, parse_ask
@@ -88,8 +88,8 @@ class Planner:
         """Return what changes in this view; the names say what is new in it besides the pools."""
         self._news, self._known = {}, {}
         queue = self._take_in(view, now, frozenset(services), frozenset(namespaces))
-        if self._movers and self._pace.next_at(now) <= now:
-            queue |= self._movers.keys()
+        if self._movers and (count := self._pace.available(now)):
+            queue |= {name for _, _, name in nsmallest(count, map(self._age_of, self._movers))}
         self._judge_all(queue, now)
         self._serve_waiting(now)
         deadline = self._pace.next_at(now) if self._movers else None
@@ -249,7 +249,7 @@ class Planner:
             due = [n for n, waiting in self._waiting.items() if waiting.epoch != self.ledger.epoch]
             if not due:
                 return
-            for name in sorted(due, key=lambda n: _age(self._view.services[n])):
+            for name in sorted(due, key=self._age_of):
                 self._serve(self._view.services[name], self._waiting[name], now)
 
     def _serve(self, service: Service, waiting: _Waiting, now: float) -> None:
@@ -304,6 +304,9 @@ class Planner:
 
     def _seat(self, ask: Ask, addresses: tuple[Address, ...], now: float) -> None:
         self.ledger.seat(Holding(ask.service, addresses, ask.terms), now)
+
+    def _age_of(self, name: ObjectName) -> _Age:
+        return _age(self._view.services[name])
 
     # Saying so.
 

@@ -223,7 +223,7 @@ class Allocation(RuleBasedStateMachine):
                 assert (
                     found is None or not self._fine(address, each, labels) or lost_other_family
                 ), f"{each.name} left {address}"
-        self.touched = set()
+        self.touched, self.before = set(), dict(self.cluster.services)
 
     def _fine(self, address: Address, each: Service, labels: object) -> bool:
         found = self.cluster.planner.ledger.pools.holding(address)

@@ -1,5 +1,7 @@
 """Addresses from a named pool and automatic ones: until nothing is left, and then again."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from controller.outcome import Reason
@@ -13,7 +15,7 @@ FOUR = [("192.0.2.4",), ("192.0.2.5",), ("192.0.2.8",), ("192.0.2.9",)]
 SIX = [("fd00::4",), ("fd00::5",), ("fd00::8",), ("fd00::9",)]
 
 
-def fill(families: tuple[str, ...], given: list[tuple[str, ...]], **wishes: str) -> list[Step]:
+def fill(families: tuple[str, ...], given: Sequence[tuple[str, ...]], **wishes: str) -> list[Step]:
     return [
         Step(f"number {i} fits", f"s{i}", wants, svc(f"s{i}", families=families, **wishes))
         for i, wants in enumerate(given)
