@@ -17,6 +17,10 @@ RELOAD = "reload"
 SHOW_ROUTES = "show adj-rib out extensive"
 SHOW_PENDING = "show pending"
 SHOW_NEIGHBORS = "show neighbor json"
+ALIGN = "show neighbor summary"
+"Waits its turn behind all commands before it, and its answer can't be taken for another's."
+
+ALIGN_ANSWER = "Peer "
 
 WELL_KNOWN: dict[str, Community] = {
     "graceful-shutdown": (65535, 0),
@@ -147,16 +151,21 @@ def parse_pending(lines: Iterable[str]) -> dict[str, int]:
     """Return how many updates wait, by selector; a neighbour that isn't there is missing."""
     waiting = {}
     for line in lines:
-        word, count, name = line.split(" ", 2)
-        if word == "pending":
+        word, _, rest = line.partition(" ")
+        count, _, name = rest.partition(" ")
+        if word == "pending" and count.isdigit():
             waiting[name.partition(" family-allowed ")[0]] = int(count)
     return waiting
 
 
-def parse_neighbors(lines: Iterable[str]) -> dict[str, frozenset[int]]:
-    """Return the families agreed on in each session that is up, by selector."""
+def parse_neighbors(lines: Iterable[str]) -> dict[str, frozenset[int]] | None:
+    """Return the families agreed on in each session that is up, by selector; None if unreadable."""
     up = {}
-    for neighbor in json.loads("".join(lines) or "[]"):
+    try:
+        neighbors = json.loads("".join(lines) or "[]")
+    except ValueError:
+        return None
+    for neighbor in neighbors:
         ours, theirs = neighbor["local"], neighbor["peer"]
         selector = (
             f"neighbor {theirs['address']} local-ip {ours['address']} local-as {ours['as']}"
@@ -176,11 +185,10 @@ def parse_routes(lines: Iterable[str]) -> dict[RouteKey, Route]:
     routes = {}
     for line in lines:
         name, _, rest = line.partition(" family-allowed ")
-        _, _, *words = rest.split()
-        if len(words) < 2:
-            continue
-        route = _route(words[1:])
-        routes[name, route.prefix] = route
+        words = rest.split()[3:]  # the kind of session, and the family
+        if "next-hop" in words:
+            route = _route(words)
+            routes[name, route.prefix] = route
     return routes
 
 

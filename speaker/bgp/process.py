@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from speaker.bgp.commands import (
+    ALIGN,
+    ALIGN_ANSWER,
     Acknowledged,
     AnswerLine,
     Negotiated,
@@ -103,15 +105,19 @@ class ExaBgp:
         except TimeoutError:
             raise ExaBgpError("it has no API process") from None
         asyncio.get_running_loop().add_reader(self._read_fd, self._read)
+        await self._align()
 
     async def ask(self, command: str) -> tuple[bool, list[str]]:
         """Return whether the command was done, and the lines it was answered with."""
+        return await self._listen(command.encode() + b"\n")
+
+    async def _listen(self, line: bytes = b"") -> tuple[bool, list[str]]:
+        """Send the line, and return the next acknowledgement and what comes before it."""
         self._lines = []
         self._answer = asyncio.get_running_loop().create_future()
-        line = command.encode() + b"\n"
         try:
             async with asyncio.timeout(ACK_LIMIT_S):
-                if os.write(self._write_fd, line) != len(line):
+                if line and os.write(self._write_fd, line) != len(line):
                     raise ExaBgpError("it doesn't read its commands")
                 done = await self._answer
         except TimeoutError:
@@ -184,6 +190,17 @@ class ExaBgp:
             await child.wait()
         if self._words is not None:
             await self._words
+
+    async def _align(self) -> None:
+        """See that the next acknowledgement is the next command's.
+
+        An answer that was on its way when the API process died comes to the next one.
+        """
+        done, lines = await self.ask(ALIGN)
+        while not any(line.startswith(ALIGN_ANSWER) for line in lines):
+            done, lines = await self._listen()
+        if not done:
+            raise ExaBgpError("it refuses to say how its neighbours are")
 
     async def _still_alive(self) -> bool:
         if self._child is None:

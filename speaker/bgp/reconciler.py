@@ -219,7 +219,9 @@ class Reconciler:
     async def _read_back(self) -> None:
         self._read_back_at = self._now + READ_BACK_S
         _, lines = await self._exabgp.ask(commands.SHOW_NEIGHBORS)
-        self.sessions.sync(commands.parse_neighbors(lines))
+        up = commands.parse_neighbors(lines)
+        if up is not None:
+            self.sessions.sync(up)
         _, lines = await self._exabgp.ask(commands.SHOW_ROUTES)
         wrong = self.delta.read_back(commands.parse_routes(lines))
         if wrong:

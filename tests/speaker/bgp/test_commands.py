@@ -120,6 +120,13 @@ def test_only_established_neighbours_are_up() -> None:
     assert parse_neighbors([text % "ESTABLISHED"]) == {SELECTOR: frozenset({4})}
     assert parse_neighbors([text % "CONNECT"]) == {}
     assert parse_neighbors([]) == {}
+    assert parse_neighbors(["half of an", "answer"]) is None
+
+
+def test_lines_of_another_answer_are_passed_over() -> None:
+    strays = ["", "done", "exabgp 5.0.15", f"pending x {SELECTOR}", "a family-allowed", "pending"]
+    assert parse_routes(strays) == {}
+    assert parse_pending(strays) == {}
 
 
 @given(st.text(max_size=80))
