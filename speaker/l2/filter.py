@@ -12,8 +12,10 @@ verdicts at the end of each leaf, and the leaves in a tree of far jumps.
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from heapq import nlargest
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
+from typing import NamedTuple
 
 from speaker.l2.udp import GROUP, HELLO_PORT
 
@@ -22,6 +24,10 @@ LIMIT = 4096
 MODEST_LIMIT = 2048
 """What fits the 20 kB of option memory that kernels before 5.x give a socket."""
 
+COARSE_LIMIT = 160
+"""For a set that changes: some 64 ranges, made in a few ms however many addresses there are."""
+
+_LAYOUT = struct.Struct("=HBBI")
 _LEAF = 120
 _GROUPS_LIMIT = 64
 _ACCEPT_BYTES = 0x40000
@@ -36,9 +42,8 @@ _ARP_OPERATION, _ARP_SENDER, _ARP_TARGET = 20, 28, 38
 _NEXT_HEADER, _ICMP_TYPE, _NDP_TARGET = 20, 54, 62
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One BPF instruction (`struct sock_filter`)."""
+class Instruction(NamedTuple):
+    """One BPF instruction (`struct sock_filter`); a tuple, since a program has thousands."""
 
     code: int
     if_true: int
@@ -62,29 +67,20 @@ DROP_ALL: Program = (REJECT,)
 
 def encode(program: Program) -> bytes:
     """Return the program as the kernel's array of `struct sock_filter`."""
-    return b"".join(struct.pack("=HBBI", i.code, i.if_true, i.if_false, i.operand) for i in program)
+    return b"".join([_LAYOUT.pack(*instruction) for instruction in program])
 
 
 def ranges(values: Iterable[int], limit: int) -> list[Range]:
     """Return at most `limit` disjoint ranges in order that cover all `values`, and least else."""
-    found: list[Range] = []
-    for value in sorted(set(values)):
-        if found and value == found[-1][1] + 1:
-            found[-1] = (found[-1][0], value)
-        else:
-            found.append((value, value))
-    surplus = len(found) - max(limit, 1)
-    if surplus <= 0:
-        return found
-    gaps = sorted(range(1, len(found)), key=lambda i: found[i][0] - found[i - 1][1])
-    closed = set(gaps[:surplus])
-    covering = [found[0]]
-    for i in range(1, len(found)):
-        if i in closed:
-            covering[-1] = (covering[-1][0], found[i][1])
-        else:
-            covering.append(found[i])
-    return covering
+    ordered = sorted(set(values))
+    if not ordered:
+        return []
+    gaps = [(b - a, i) for i, (a, b) in enumerate(pairwise(ordered), 1) if b - a > 1]
+    if len(gaps) >= max(limit, 1):  # keep the widest gaps open
+        gaps = nlargest(max(limit, 1) - 1, gaps)
+    starts = [0, *sorted(i for _, i in gaps)]
+    ends = [*starts[1:], len(ordered)]
+    return [(ordered[start], ordered[end - 1]) for start, end in zip(starts, ends, strict=True)]
 
 
 def _search(of: Sequence[Range]) -> list[Instruction]:

@@ -86,7 +86,7 @@ class Wire:
                 segment.core.interval_s
             )
             values |= interface_counters(interface, segment.counted(), segment.drops)
-        values |= labelled("failures", "what", self.nics.failures + self.bfd.failures)
+        values |= labelled("failures", "what", self.nics.failures() + self.bfd.failures)
         drops = {reason.value: count for reason, count in self.bfd.table.drops.items()}
         values |= labelled("bfd_dropped", "reason", drops)
         faults = {fault.value: count for fault, count in self._process.faults.items()}

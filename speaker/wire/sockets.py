@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 
 from speaker.l2.ethernet import EtherType, Mac
-from speaker.l2.filter import DROP_ALL, LIMIT, MODEST_LIMIT, Program, encode
+from speaker.l2.filter import DROP_ALL, MODEST_LIMIT, Program, encode
 
 FRAME_LIMIT = 2048
 """Longer than any frame we read; a hello fits an MTU of 1500."""
@@ -155,12 +155,12 @@ class GroupSockets:
         return group.packed + struct.pack("=I", self._index)
 
 
-def attach_best(frames: FrameSocket, make: Callable[[int], Program]) -> None:
+def attach_best(frames: FrameSocket, make: Callable[[int], Program], limit: int) -> None:
     """Attach the most exact program that this kernel's option memory allows."""
     try:
-        frames.attach(make(LIMIT))
+        frames.attach(make(limit))
     except OSError as error:
-        if error.errno != errno.ENOMEM:
+        if error.errno != errno.ENOMEM or limit <= MODEST_LIMIT:
             raise
         frames.attach(make(MODEST_LIMIT))
 

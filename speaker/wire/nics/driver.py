@@ -28,17 +28,15 @@ from speaker.seam.messages import (
     Message,
     OwnerReport,
 )
+from speaker.wire.claims.driver import Claims, ClaimsFile
 from speaker.wire.netlink import Monitor, gateways
 from speaker.wire.pulse import Pulse
-from speaker.wire.resume import decode_claims, encode_claims
 from speaker.wire.segment.driver import SegmentDriver, Surroundings
 
 LOG = logging.getLogger(__name__)
 
 GATEWAYS_S = 30.0
 """A router's MAC seldom changes, and a change of NIC or address is followed at once."""
-SAVE_AFTER_S = 0.05
-KERNEL_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _LASTING = (None, Unusable.DOWN, Unusable.NO_CARRIER)
 
 
@@ -72,13 +70,11 @@ class Nics:
         self._fresh_at = self._loop.time()
         self._drain_until: float | None = None
         self._relink: asyncio.Handle | None = None
-        self._save: asyncio.TimerHandle | None = None
         self._gateways_at = 0.0
         self._gateways: dict[str, Mapping[Address, Mac]] = {}
-        self.failures: Counter[str] = Counter()
-        self._claims_path = config.socket_dir / "wire-claims.json"
-        self._kernel_boot = KERNEL_BOOT.read_text().strip()
-        self._claims = dict(self._load_claims())
+        self._failures: Counter[str] = Counter()
+        self._file = ClaimsFile(config.socket_dir / "wire-claims.json", self._claims)
+        self._inherited = dict(self._file.read())
         self._monitor = Monitor()
 
     def __iter__(self) -> Iterator[SegmentDriver]:
@@ -94,14 +90,18 @@ class Nics:
 
     def close(self) -> None:
         """Fall silent."""
-        for handle in (self._relink, self._save):
-            if handle is not None:
-                handle.cancel()
+        if self._relink is not None:
+            self._relink.cancel()
+        self._file.close()
         self._loop.remove_reader(self._monitor)
         self._monitor.close()
         for segment in self:
             segment.close()
         self._segments.clear()
+
+    def failures(self) -> Counter[str]:
+        """Return how often what failed."""
+        return self._failures + self._file.failures
 
     # -- what all cores must know
 
@@ -237,14 +237,14 @@ class Nics:
             epoch_ms=self._config.epoch_ms,
             jitter=random.random,
             now=now,
-            claims=self._claims.pop(link.name, ()),
+            claims=self._inherited.pop(link.name, ()),
             alone=self._config.alone,
         )
         surroundings = Surroundings(report=self._report, alive=self.alive)
         try:
             segment = SegmentDriver(core, link, surroundings)
         except OSError as error:  # the NIC went in between, which netlink will tell, or no NET_RAW
-            self.failures["open"] += 1
+            self._failures["open"] += 1
             fields = {"interface": link.name, "why": str(error)}
             LOG.warning("interface-not-opened", extra={"fields": fields})
             return
@@ -274,7 +274,7 @@ class Nics:
             try:
                 self._gateways[segment.link.name] = gateways(segment.link.index)
             except OSError as error:
-                self.failures["gateways"] += 1
+                self._failures["gateways"] += 1
                 LOG.debug("gateways-not-read", extra={"fields": {"why": str(error)}})
                 continue
             segment.set_hosts(*self._hosts_of(segment.link))
@@ -295,29 +295,13 @@ class Nics:
     def _report(self, message: Message) -> None:
         if isinstance(message, OwnerReport):
             self._owned_reports[message.interface, message.address] = None
-            if self._save is None:
-                self._save = self._loop.call_later(SAVE_AFTER_S, self._save_claims)
+            self._file.changed()
         elif isinstance(message, AddressForgotten):
             self._owned_reports.pop((message.interface, message.address), None)
         self._report_on(message)
 
-    def _load_claims(self) -> Mapping[str, tuple[Address, ...]]:
-        try:
-            return decode_claims(self._claims_path.read_text(), self._kernel_boot)
-        except (OSError, UnicodeDecodeError):
-            return {}
-
-    def _save_claims(self) -> None:
-        """Leave the claims for the next process on this kernel boot."""
-        self._save = None
-        claims = {n: s.core.resumable_claims for n, s in self._segments.items()}
-        written = self._claims_path.with_suffix(".new")
-        try:
-            written.write_text(encode_claims(self._kernel_boot, claims))
-            written.rename(self._claims_path)
-        except OSError as error:
-            self.failures["save-claims"] += 1
-            LOG.debug("claims-not-saved", extra={"fields": {"why": str(error)}})
+    def _claims(self) -> Claims:
+        return {name: each.core.resumable_claims for name, each in self._segments.items()}
 
 
 def _apply(segment: SegmentDriver, intent: AddressIntent) -> None:

@@ -35,6 +35,10 @@ LIFE_SPACING_S = 0.1
 PROBE_S = 1.0
 """How long answers to a probe for an unwanted address are let in."""
 FILTER_SPACING_S = 0.01
+FILTER_REST_S = 0.25
+"""After a change the filter is coarse at once and exact once the addresses have rested so long."""
+SMALL = 60
+"""So many addresses have an exact filter at once."""
 HOSTS_ASKED = 8
 _NOBODY = IPv4Address(0)
 
@@ -71,6 +75,7 @@ class SegmentDriver:
         self._soon: asyncio.Handle | None = None
         self._watched: frozenset[Address] = frozenset()
         self._filter_at: float | None = None
+        self._filter_exact = True
         self._filtered = 0.0
         self._heard_life = 0.0
         self.counts: Counter[str] = Counter()
@@ -293,15 +298,18 @@ class SegmentDriver:
         self.settle()
 
     def _refilter_soon(self) -> None:
-        """Take at most a hundred filters a second: each costs some ms with many addresses."""
-        if self._filter_at is None:
+        self._filter_exact = len(self._wanted) <= SMALL
+        if self._filter_at is None or self._filter_at > self._filtered + FILTER_SPACING_S:
             self._filter_at = self._filtered + FILTER_SPACING_S
 
     def _refilter(self, now: float) -> None:
         self._probed = {a: until for a, until in self._probed.items() if until > now}
         self._watched = self._core.watched_addresses
-        self._sockets.refilter(self._wanted, {*self._watched, *self._probed, *self._hosts})
-        self._filter_at, self._filtered = None, self._loop.time()
+        watched = {*self._watched, *self._probed, *self._hosts}
+        self._sockets.refilter(self._wanted, watched, exact=self._filter_exact)
+        self._filtered = self._loop.time()
+        self._filter_at = None if self._filter_exact else self._filtered + FILTER_REST_S
+        self._filter_exact = True
 
     # -- what the core asks for
 
@@ -330,6 +338,7 @@ class SegmentDriver:
         now = self._loop.time()
         self._probed[action.address] = now + PROBE_S
         if action.address not in self._wanted:
+            self._filter_exact = len(self._wanted) <= SMALL
             self._refilter(now)  # before asking, or the answer would be dropped
         self._ask(action.address, None)
 

@@ -5,11 +5,11 @@ kernel filter is one search and the answering path parses nothing.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from speaker.l2.ethernet import EtherType
-from speaker.l2.filter import arp_from, arp_requests_for, hellos, ndp_about
+from speaker.l2.filter import COARSE_LIMIT, LIMIT, arp_from, arp_requests_for, hellos, ndp_about
 from speaker.l2.links import Link
 from speaker.l2.ndp import multicast_mac, solicited_node
 from speaker.l2.udp import GROUP_MAC
@@ -42,15 +42,21 @@ class SegmentSockets:
     def __iter__(self) -> Iterator[FrameSocket]:
         return iter((self.requests, self.sightings, self.ndp, self.hellos))
 
-    def refilter(self, answered: Iterable[Address], watched: Iterable[Address]) -> None:
-        """Let in requests for the one set and what others say about the other."""
-        answered, watched = set(answered), set(watched)
+    def refilter(
+        self, answered: Collection[Address], watched: Collection[Address], *, exact: bool
+    ) -> None:
+        """Let in requests for the one set and what others say about the other.
+
+        An exact filter of thousands of addresses takes tens of ms to make, so it is left for when
+        the sets have come to rest; a coarse one lets in some frames in between.
+        """
+        limit = LIMIT if exact else COARSE_LIMIT
         requested = [a for a in answered if isinstance(a, IPv4Address)]
         seen = [a for a in watched if isinstance(a, IPv4Address)]
-        targets = [a for a in answered | watched if isinstance(a, IPv6Address)]
-        attach_best(self.requests, lambda limit: arp_requests_for(requested, limit))
-        attach_best(self.sightings, lambda limit: arp_from(seen, limit))
-        attach_best(self.ndp, lambda limit: ndp_about(targets, limit))
+        targets = [a for a in (*answered, *watched) if isinstance(a, IPv6Address)]
+        attach_best(self.requests, lambda limit: arp_requests_for(requested, limit), limit)
+        attach_best(self.sightings, lambda limit: arp_from(seen, limit), limit)
+        attach_best(self.ndp, lambda limit: ndp_about(targets, limit), limit)
         self._follow_groups({solicited_node(a) for a in answered if isinstance(a, IPv6Address)})
 
     def _follow_groups(self, wanted: set[IPv6Address]) -> None:

@@ -13,6 +13,14 @@ def test_claims_are_read_back_on_the_same_kernel_boot() -> None:
     assert decode_claims(encode_claims("boot-1", CLAIMS | {"mgmt0": ()}), "boot-1") == CLAIMS
 
 
+def test_what_an_earlier_longer_text_left_behind_is_not_read() -> None:
+    text = encode_claims("b", CLAIMS)
+    shorter = encode_claims("b", {})
+
+    assert decode_claims(shorter + text[len(shorter) :], "b") == {}
+    assert decode_claims(text + "rest", "b") == CLAIMS
+
+
 def test_claims_of_another_boot_are_worth_nothing() -> None:
     assert decode_claims(encode_claims("boot-1", CLAIMS), "boot-2") == {}
 
@@ -23,10 +31,10 @@ def test_claims_of_another_boot_are_worth_nothing() -> None:
         "",
         "[]",
         "null",
-        '{"boot":"b"}',
-        '{"boot":"b","claims":[]}',
-        '{"boot":"b","claims":{"lan0":["x"]}}',
-        '{"boot":"b","claims":{"lan0":5}}',
+        '{"boot":"b"}\n',
+        '{"boot":"b","claims":[]}\n',
+        '{"boot":"b","claims":{"lan0":["x"]}}\n',
+        '{"boot":"b","claims":{"lan0":5}}\n',
         "\x00",
     ],
 )
