@@ -228,6 +228,12 @@ class Speaker:
             )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._child is not None
+        return self._child.pid
+
+    @property
     def exabgp(self) -> int:
         """The process id of ExaBGP; 0 if there is none."""
         assert self._child is not None
