@@ -70,6 +70,9 @@ class Node:
     answering: set[Address] = field(default_factory=set)
     actions: list[tuple[float, Action]] = field(default_factory=list)
     inbox: list[Callable[[float], object]] = field(default_factory=list)
+    due_at: float | None = None
+    "The core's deadline after the last call of it."
+    last_arrival: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -287,7 +290,7 @@ class VirtualSegment:
         self._step()
 
     def _next(self) -> float:
-        times = [each.core.next_deadline() for each in self.nodes.values() if each.running]
+        times = [each.due_at for each in self.nodes.values() if each.running]
         times.append(self._events[0][0] if self._events else None)
         return min((each for each in times if each is not None), default=math.inf)
 
@@ -295,10 +298,7 @@ class VirtualSegment:
         while self._events and self._events[0][0] <= self.now:
             heapq.heappop(self._events)[2]()
         for node in list(self.nodes.values()):
-            if not node.alive or node.frozen:
-                continue
-            at = node.core.next_deadline()
-            if at is not None and at <= self.now:
+            if node.running and node.due_at is not None and node.due_at <= self.now:
                 node.core.handle_deadline(self.now)
                 self._drain_actions(node)
 
@@ -308,6 +308,7 @@ class VirtualSegment:
         while (action := node.core.next_action()) is not None:
             node.actions.append((self.now, action))
             self._perform(node, action)
+        node.due_at = node.core.next_deadline()
 
     def _perform(self, node: Node, action: Action) -> None:
         match action:
@@ -376,5 +377,6 @@ class VirtualSegment:
             self._drain_actions(node)
 
         self._ticket += 1
-        latency_s = LATENCY_S * (1 + self.random.random())
-        heapq.heappush(self._events, (self.now + latency_s, self._ticket, arrive))
+        arrival = self.now + LATENCY_S * (1 + self.random.random())
+        node.last_arrival = max(node.last_arrival, arrival)  # Ethernet keeps the order
+        heapq.heappush(self._events, (node.last_arrival, self._ticket, arrive))

@@ -24,6 +24,9 @@ MAX_RETIRED = 512
 MAX_INTERVAL_S = 10.0
 """Longest interval believed, or one datagram could keep its sender alive for minutes."""
 LOSS_WEIGHT = 1 / 128
+"""Of each hello in the measured loss: a single lost one in some seconds changes nothing."""
+LEAST_LOSS = 0.01
+"""Below this three in a row are lost by chance less often than FALSE_DEATH."""
 FALSE_DEATH = 1e-6
 """Wanted chance that so many hellos in a row get lost by chance."""
 MAX_MULTIPLIER = 10
@@ -83,7 +86,7 @@ class Neighbour:
 
     def multiplier(self, least: int) -> int:
         """Return after how many silent intervals it is dead."""
-        if self.loss < 1e-3:
+        if self.loss <= LEAST_LOSS:
             return least
         wanted = math.ceil(math.log(FALSE_DEATH) / math.log(min(self.loss, 0.9)))
         return max(least, min(MAX_MULTIPLIER, wanted))

@@ -59,7 +59,7 @@ class Electorate:
         self._answer(neighbour, hello, now)
         records.table_changed(neighbour, heard.before)
         if was_incomplete and neighbour.incomplete_since is None:
-            records.mark_unsettled()
+            records.mark_untabled()
         aged = self._ages.get(hello.node) != (ages := self._ages_of(neighbour, now))
         self._ages[hello.node] = ages
         if aged or neighbour.draining != was_draining:

@@ -49,9 +49,9 @@ class Identities:
             return DropReason.OWN  # the process before this one, or another node of the same name
         return DropReason.TWIN if hello.passive else None
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Return when the twin counts as gone."""
-        return self._twin_until if self._ground.passive else None
+        return self._twin_until if self._ground.passive else math.inf
 
     def expire(self, now: float) -> None:
         """Take part again if the twin was not heard for long."""

@@ -13,7 +13,7 @@ from speaker.l2.ground import AlonePolicy, Ground
 from speaker.l2.record import Record
 from speaker.l2.turn import candidates
 
-AT_ONCE = frozenset({Cause.TWIN, Cause.YIELDED})
+AT_ONCE = (Cause.TWIN, Cause.YIELDED)
 """Not handed over: the other NIC or side is there already, or nobody is there to take it."""
 
 

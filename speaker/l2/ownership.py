@@ -53,8 +53,8 @@ from speaker.l2.witness import Witnesses
 from speaker.seam.messages import Address, OnConflict
 
 SEEK_INTERVAL_S = 0.2
-SETTLED = frozenset({Cause.NEIGHBOUR_CLAIMS, Cause.REFUSED})
-WAITING_FOR_OTHERS = frozenset({Cause.WAITING_FOR_RANK, Cause.WITNESS_ANSWERS})
+SETTLED = (Cause.NEIGHBOUR_CLAIMS, Cause.REFUSED)
+WAITING_FOR_OTHERS = (Cause.WAITING_FOR_RANK, Cause.WITNESS_ANSWERS)
 MAX_DOUBLINGS = 6
 CALM_S = 60.0
 """A clash so long after the last hold counts as the first."""
@@ -210,6 +210,8 @@ class Ownership:
             record.resumable = False
         if blocked.cause is Cause.WAITING_FOR_LIFE:
             self._seek_life(now)
+        if blocked.cause is Cause.WAITING_FOR_TABLES:
+            self.records.untabled.add(record.address)
         self._sort(record, settled=blocked.cause in SETTLED)
         self._reporter.not_owned(record, blocked.cause, now)
         return blocked.until
@@ -244,7 +246,8 @@ class Ownership:
         record.leave_by = None if leave is None else leave.by
         if record.provisional and not self._ground.alone and self._electorate_known():
             record.provisional = False
-        self._sort(record, settled=leave is None and record.grade is Grade.ON_SUBNET)
+        fine = record.grade is Grade.ON_SUBNET and not record.provisional
+        self._sort(record, settled=leave is None and fine)
         self._reporter.owned(record)
         return self._speak_up(record, now, alone=best is None)
 

@@ -25,8 +25,9 @@ class Role(Enum):
     "Owner on a NIC without carrier."
 
 
-ANSWERING = frozenset({Role.OWNER, Role.LEAVING})
-CLAIMING = frozenset({Role.OWNER, Role.LEAVING, Role.SUSPENDED})
+# Tuples: members are found by identity, without hashing an Enum for each judgement.
+ANSWERING = (Role.OWNER, Role.LEAVING)
+CLAIMING = (Role.OWNER, Role.LEAVING, Role.SUSPENDED)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,8 @@ class Records:
         self._ground = ground
         self.by_address: dict[Address, Record] = {}
         self.unsettled: set[Address] = set()
+        self.untabled: set[Address] = set()
+        "Those that wait for neighbours' tables."
         self._claimed: dict[str, set[Address]] = {}
         self._dirty: dict[Address, None] = {}
         self._timers: list[tuple[float, int, Address]] = []
@@ -51,17 +53,26 @@ class Records:
         """Forget the address."""
         del self.by_address[record.address]
         self.unsettled.discard(record.address)
+        self.untabled.discard(record.address)
         self._dirty.pop(record.address, None)
         for node in record.claims:
             self._claimed[node].discard(record.address)
 
     def table_changed(self, neighbour: Neighbour, before: Mapping[Address, Entry | None]) -> None:
         """Take what a neighbour's hello changed in its table."""
-        for address in before:
+        for address, earlier in before.items():
             record = self.by_address.get(address)
-            if record is not None:
-                self._index(record, neighbour, neighbour.table.entries.get(address))
-                self.mark(address)
+            if record is None:
+                continue
+            entry = neighbour.table.entries.get(address)
+            # Who is how fit matters only where somebody waits for his turn: a table of thousands
+            # of grades that comes in while starting must not cost a judgement for each.
+            if _claims_alike(earlier, entry):
+                if address in self.unsettled and not self._ground.starting:
+                    self.mark(address)
+                continue
+            self._index(record, neighbour, entry)
+            self.mark(address)
 
     def table_gone(self, neighbour: Neighbour) -> None:
         """Forget what a process that was succeeded, or a node no longer remembered, had said."""
@@ -116,8 +127,14 @@ class Records:
         self.mark_unsettled()
 
     def mark_unsettled(self) -> None:
-        """Judge anew all that waits for something."""
-        self._dirty.update(dict.fromkeys(self.unsettled))
+        """Judge anew all that waits for something; the end of the start does so anyway."""
+        if not self._ground.starting:
+            self._dirty.update(dict.fromkeys(self.unsettled))
+
+    def mark_untabled(self) -> None:
+        """Judge anew what waits for neighbours' tables."""
+        self._dirty.update(dict.fromkeys(self.untabled))
+        self.untabled.clear()
 
     def mark_all(self) -> None:
         """Judge everything anew."""
@@ -155,3 +172,10 @@ class Records:
         for address in taken:
             del self._dirty[address]
         return [self.by_address[each] for each in taken if each in self.by_address]
+
+
+def _claims_alike(one: Entry | None, other: Entry | None) -> bool:
+    if one is None or other is None:
+        said = one or other
+        return said is None or (said.claim is None and not said.held)
+    return one.claim == other.claim and one.held == other.held

@@ -9,7 +9,7 @@ from speaker.l2.ground import Ground
 from speaker.l2.record import CLAIMING, Record, Role
 from speaker.seam.messages import AddressForgotten, OwnerReport, OwnerState
 
-PASSING = frozenset({Cause.WAITING_FOR_RANK, Cause.STARTING, Cause.NONE})
+PASSING = (Cause.WAITING_FOR_RANK, Cause.STARTING, Cause.NONE)
 """Over within fractions of a second, for thousands of addresses at once: not worth a message."""
 
 

@@ -262,13 +262,16 @@ class Segment:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` wants to be called; None is never."""
-        times = [self._ownership.records.next_deadline()]
-        if self._speaking:
-            times.append(self._sender.next_deadline())
-            times.append(self._electorate.next_deadline())
-            times.append(self._identities.next_deadline())
-            times.append(self._ownership.witnesses.next_deadline())
-        return min((each for each in times if each is not None), default=None)
+        at = self._ownership.records.next_deadline()
+        if not self._speaking:
+            return at
+        due = min(
+            self._sender.next_deadline(),
+            self._electorate.next_deadline(),
+            self._identities.next_deadline(),
+            self._ownership.witnesses.next_deadline(),
+        )
+        return due if at is None else min(at, due)
 
     def next_action(self) -> Action | None:
         """Return the next thing to do, once; None when there is no more."""

@@ -29,17 +29,19 @@ def suspect(ground: Ground, record: Record) -> Neighbour | None:
 
 def candidates(ground: Ground, record: Record, now: float) -> list[Neighbour]:
     """Return the neighbours that could take the address: two-way, fit, fresh and staying."""
-    return [each for each in ground.two_way if is_candidate(ground, each, record, now)]
+    address = record.address
+    return [
+        each
+        for each in ground.two_way
+        if is_candidate(ground, each, each.table.entries.get(address), now)
+    ]
 
 
-def is_candidate(ground: Ground, neighbour: Neighbour, record: Record, now: float) -> bool:
-    """Return whether the neighbour could take the address."""
-    if neighbour.draining or neighbour.standing is not Standing.TWO_WAY:
-        return False
-    if ground.outdated(neighbour, now):
-        return False
-    entry = neighbour.table.entries.get(record.address)
+def is_candidate(ground: Ground, neighbour: Neighbour, entry: Entry | None, now: float) -> bool:
+    """Return whether the neighbour, which says this of it, could take the address."""
     if entry is None or entry.grade is Grade.REFUSED or entry.held:
+        return False
+    if neighbour.draining or ground.outdated(neighbour, now):
         return False
     return entry.claim is None or not entry.claim.leaving
 
@@ -53,13 +55,12 @@ def turn_at(ground: Ground, record: Record, now: float, crowd: int) -> float:
         entry: Entry | None = neighbour.table.entries.get(record.address)
         if entry is None and _may_list_it_soon(record, neighbour, now):
             entry = plain(Grade.ON_SUBNET, 0, False)
-        elif entry is None or not is_candidate(ground, neighbour, record, now):
-            continue
-        rank += ranks_before(entry, neighbour.node, mine, record.key)
+        if entry is not None and is_candidate(ground, neighbour, entry, now):
+            rank += ranks_before(entry, neighbour.node, mine, record.key)
     wait_s = rank * (timing.rank_step_s + crowd * CROWD_S)
     if suspect(ground, record) is not None:
         wait_s += 2 * timing.witness_spacing_s
-    return (record.clear_since or now) + wait_s
+    return (now if record.clear_since is None else record.clear_since) + wait_s
 
 
 def _may_list_it_soon(record: Record, neighbour: Neighbour, now: float) -> bool:

@@ -5,6 +5,7 @@ for the dead, and not at all for the living. At most three of its addresses are 
 Only an answer counts, and it means: wait, and ask again later.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,6 +37,7 @@ class Witnesses:
         self._again_s = again_s
         self._act = act
         self._by_node: dict[str, _Inquiry] = {}
+        self._repeat_at = math.inf
 
     def ask(self, silent: Neighbour, address: Address, now: float) -> Blocked | None:
         """Return None once the neighbour was asked and kept silent."""
@@ -43,6 +45,7 @@ class Witnesses:
         if inquiry is None or inquiry.mac != silent.mac or self._expired(inquiry, now):
             inquiry = _Inquiry(Mac(silent.mac), now, now + self._spacing_s)
             self._by_node[silent.node] = inquiry
+            self._repeat_at = min(self._repeat_at, now + self._spacing_s)
         if inquiry.answered_at is not None:
             return Blocked(Cause.WITNESS_ANSWERS, inquiry.answered_at + self._again_s)
         ends_at = inquiry.begun_at + 2 * self._spacing_s
@@ -70,15 +73,20 @@ class Witnesses:
         """Ask anew next time: the node was heard again."""
         self._by_node.pop(node, None)
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Return when a question is to be repeated."""
-        due = [each.repeat_at for each in self._by_node.values() if each.repeat_at is not None]
-        return min(due, default=None)
+        return self._repeat_at
 
     def handle_deadline(self, now: float) -> None:
         """Repeat what is due."""
+        if now < self._repeat_at:
+            return
+        self._repeat_at = math.inf
         for inquiry in self._by_node.values():
-            if inquiry.repeat_at is None or now < inquiry.repeat_at:
+            if inquiry.repeat_at is None:
+                continue
+            if now < inquiry.repeat_at:
+                self._repeat_at = min(self._repeat_at, inquiry.repeat_at)
                 continue
             inquiry.repeat_at = None
             if inquiry.answered_at is None:
