@@ -12,7 +12,6 @@ from controller.explain import explain as explain_allocation
 from herald.output import NOT_FINE, Failure, output_option, print_json
 from herald.reach import Reach, all_status, find_reach, reach_options
 from herald.trace import AddressTrace, MoveTrace, NodeTrace, moves, trace
-from herald.words import words
 from kube.api import collection_path
 from kube.objects import Address, ObjectName
 from kube.snapshot import Kind, Snapshot
@@ -145,9 +144,9 @@ def _open_everywhere(each: AddressTrace) -> list[str]:
 
 def _move_line(move: MoveTrace) -> str:
     path = f"{move.before or 'nobody'} -> {move.after or 'nobody'}"
-    line = f"{move.ago_s:8.1f} s ago  {move.interface}  {path}: {words(move.cause)}"
+    line = f"{move.ago_s:8.1f} s ago  {move.interface}  {path}: {move.cause}"
     if move.other:
-        line += f"; {move.before}: {words(move.other)}"
+        line += f"; {move.before or 'before'}: {move.other}"
     return line
 
 

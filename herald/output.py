@@ -17,6 +17,8 @@ Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
 
 FINE, NOT_FINE, WRONG_USE = 0, 1, 2
+PIPED_WIDTH = 160
+"Columns where there is no terminal that says how many it has."
 
 
 class Failure(click.ClickException):
@@ -62,7 +64,10 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table."""
-    table = Table(*columns, title=title or None, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0)  # the name of a thing is never cut
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(soft_wrap=False).print(table)
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    Console(soft_wrap=False, width=width).print(table)

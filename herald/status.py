@@ -7,7 +7,7 @@ import click
 
 from herald.output import NOT_FINE, output_option, print_json, print_table
 from herald.reach import all_status, find_reach, reach_options
-from herald.trace import Pages, addresses, troubles
+from herald.trace import Pages, addresses, owns, troubles
 
 
 @click.command(epilog="Example: herald status -o json")
@@ -31,14 +31,14 @@ def status(output: str, **where: Any) -> None:
 
 
 def _print_nodes(pages: Pages) -> None:
-    columns = ("node", "API", "wire", "bgp", "hears", "has", "announces", "sessions up")
-    rows = []
+    columns = ("node", "API", "wire", "bgp", "neighbours", "addresses", "prefixes", "sessions")
+    rows: list[tuple[object, ...]] = []
     for node, page in pages.items():
         if page is None:
             rows.append((node, "no answer", *[""] * 6))
             continue
         mine = [each for each in page["addresses"] if each["protocol"] == "layer2"]
-        owned = [e for e in mine if any(o["state"] == "owned" for o in e["owners"])]
+        owned = [e for e in mine if owns(page, e)]
         sessions = page["sessions"]
         out = {prefix for each in sessions for prefix in each["announced"]}
         up = sum(each["state"] == "up" for each in sessions)
@@ -48,9 +48,9 @@ def _print_nodes(pages: Pages) -> None:
                 node,
                 "stale" if page["api"]["stale"] else f"{page['api']['age_s']:.0f} s old",
                 *("yes" if page["processes"][name] else "no" for name in ("wire", "bgp")),
-                f"{len(heard)} nodes",
-                f"{len(owned)} addresses",
-                f"{len(out)} prefixes",
+                len(heard),
+                len(owned),
+                len(out),
                 f"{up}/{len(sessions)}",
             )
         )
@@ -58,15 +58,15 @@ def _print_nodes(pages: Pages) -> None:
 
 
 def _print_addresses(pages: Pages) -> None:
-    columns = ("address", "protocol", "Services", "pool", "announced by", "withheld on")
+    columns = ("address", "by", "from", "withheld on", "pool", "Services")
     rows = [
         (
             each.address,
             each.protocol,
-            ", ".join(each.services),
-            each.pool,
             ", ".join(each.active) or "nobody",
             ", ".join(f"{n.node} ({n.closed[0]['gate']})" for n in each.nodes if not n.may),
+            each.pool,
+            ", ".join(each.services),
         )
         for each in addresses(pages)
         if each.wanted

@@ -79,7 +79,7 @@ def trace(pages: Pages, address: str, protocol: str) -> AddressTrace:
         if (entry["address"], entry["protocol"]) == (address, protocol)
     }
     entries = [entry for _, entry in found.values()]
-    at_home = any(_owned(page, entry, at_home=True) for page, entry in found.values())
+    at_home = any(owns(page, entry, at_home=True) for page, entry in found.values())
     return AddressTrace(
         address=address,
         protocol=protocol,
@@ -94,37 +94,40 @@ def trace(pages: Pages, address: str, protocol: str) -> AddressTrace:
 
 def _node(node: str, page: Json, entry: Json, *, at_home: bool) -> NodeTrace:
     if entry["protocol"] == "layer2":
-        active, does = _owned(page, entry, at_home=at_home), _layer2(entry)
+        nics = homes(page, entry["address"])
+        owners = [each for each in entry["owners"] if each["interface"] in nics]
+        active, does = owns(page, entry, at_home=at_home), _layer2(owners)
     else:
         active, does = _bgp(page, entry)
     return NodeTrace(node, does, entry["may"], active, tuple(entry["gates"]))
 
 
-def _owned(page: Json, entry: Json, *, at_home: bool) -> bool:
+def owns(page: Json, entry: Json, *, at_home: bool = True) -> bool:
     """Tell whether the node has the address on some NIC; `at_home`: one with its subnet.
 
     An address is answered for on every NIC that is wanted. Who has it where nobody would look for
     it matters only when no node has it where its subnet is.
     """
-    owned = [each["interface"] for each in entry.get("owners", ()) if each["state"] == "owned"]
-    if not at_home:
-        return bool(owned)
-    address = ip_address(entry["address"])
-    return any(
-        address in ip_interface(prefix).network
+    owned = {each["interface"] for each in entry.get("owners", ()) if each["state"] == "owned"}
+    return bool(owned & homes(page, entry["address"]) if at_home else owned)
+
+
+def homes(page: Json, address: str) -> frozenset[str]:
+    """Return the NICs with the address's subnet, or all when there is none."""
+    wanted = ip_address(address)
+    found = {
+        nic["interface"]
         for nic in page["interfaces"]
-        if nic["interface"] in owned
-        for prefix in nic["addresses"]
-    )
+        if any(wanted in ip_interface(prefix).network for prefix in nic["addresses"])
+    }
+    return frozenset(found or (nic["interface"] for nic in page["interfaces"]))
 
 
-def _layer2(entry: Json) -> str:
-    if not entry["wanted"]:
-        return "is not asked to"
+def _layer2(owners: list[Json]) -> str:
     parts = [
         f"{OWNERSHIP.get(o['state'], o['state']).format(owner=o['owner'])} on {o['interface']}"
         f" ({words(o['cause'])})"
-        for o in entry["owners"]
+        for o in owners
     ]
     return "; ".join(parts) or "takes no part yet"
 
@@ -137,9 +140,11 @@ def _bgp(page: Json, entry: Json) -> tuple[bool, str]:
         if session is not None and route["prefix"] in session["announced"]:
             active = True
             parts.append(f"announces {route['prefix']} to {route['peer']}")
-        else:
+        elif not entry["drained"]:
             state = session["state"] if session is not None else "no session"
             parts.append(f"does not announce {route['prefix']} to {route['peer']} yet: {state}")
+    if entry["drained"] and not active:
+        parts.append("has been drained")
     if entry["de_preferred"]:
         parts.append("as the last choice")
     return active, "; ".join(parts) or "announces nothing"
@@ -154,9 +159,9 @@ class MoveTrace:
     before: str
     after: str
     cause: str
-    "What the node that has it now says."
+    "In words: what the node that has it now says."
     other: str
-    "What the node that had it says, if that adds anything."
+    "What the node that had it says of it, in words, if that adds anything."
 
 
 def moves(pages: Pages, address: str) -> list[MoveTrace]:
@@ -181,7 +186,7 @@ def _seen(pages: Pages, address: str) -> Iterator[tuple[str, float, Json]]:
             continue
         # Each node counts on a clock of its own; only ages can be compared.
         for move in page["moves"]:
-            if move["address"] == address:
+            if move["address"] == address and move["interface"] in homes(page, address):
                 yield node, page["now_s"] - move["at_s"], move
 
 
@@ -190,8 +195,10 @@ def _merged(group: list[tuple[str, float, Json]]) -> MoveTrace:
     _, ago_s, move = group[0]
     taker, giver = by_node.get(move["to"]), by_node.get(move["from"])
     cause = (taker or giver or move)["cause"]
-    other = giver["cause"] if giver is not None and giver["cause"] != cause else ""
-    return MoveTrace(ago_s, move["interface"], move["from"], move["to"], cause, other)
+    other = words(giver["cause"]) if giver is not None and giver["cause"] != cause else ""
+    if giver is not None and giver["why"]:
+        other = giver["why"]
+    return MoveTrace(ago_s, move["interface"], move["from"], move["to"], words(cause), other)
 
 
 def faults(pages: Pages) -> list[tuple[str, Json]]:

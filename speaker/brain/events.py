@@ -5,7 +5,8 @@ from typing import Any
 
 from kube.objects import ObjectName, Service
 from speaker.brain.moves import Move
-from speaker.policy.gates import Protocol, Withheld
+from speaker.policy.decide import Decision
+from speaker.policy.gates import Protocol
 from speaker.seam.messages import ConflictReport
 
 COMPONENT = "herald-speaker"
@@ -53,15 +54,12 @@ def on_conflict(conflict: ConflictReport, service: Service, node: str) -> Servic
     )
 
 
-def on_withheld(gate: Withheld, service: Service, node: str) -> ServiceEvent:
-    """Return the Event for a gate that only its operator can open."""
-    return ServiceEvent(
-        service.name,
-        service.uid,
-        ANNOUNCE_FAILED,
-        f"node {node}: {gate.object}: {gate.field}: {gate.sentence}",
-        warning=True,
-    )
+def against(decision: Decision | None) -> str:
+    """Return what stands against an address on this node, in the first closed gate's words."""
+    if decision is None:
+        return "no Service has the address any more"
+    closed = decision.closed or ((decision.drained,) if decision.drained is not None else ())
+    return f"{closed[0].object}: {closed[0].sentence}" if closed else ""
 
 
 def body(event: ServiceEvent, *, name: str, node: str, timestamp: str) -> dict[str, Any]:

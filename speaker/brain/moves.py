@@ -25,17 +25,25 @@ class Move:
     cause: str
     generation: int
     at: float
+    why: str = ""
+    "What stood against this node when it lost the address, in the closed gate's own words."
 
 
 @dataclass(slots=True)
 class Moves:
-    """The last owners known, and the moves between them."""
+    """The last owners known, and the moves between them; `node` is the own one."""
 
+    node: str
     _owners: dict[tuple[Address, str], str] = field(default_factory=dict)
     _history: deque[Move] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
-    def take(self, report: OwnerReport, *, greeting: bool, now: float) -> Move | None:
-        """Return the move that the report tells of, or None when nobody else has the address."""
+    def take(
+        self, report: OwnerReport, *, greeting: bool, now: float, why: str = ""
+    ) -> Move | None:
+        """Return the move that the report tells of, or None when nobody else has the address.
+
+        `why` is what stands against this node; it is kept when `node` is the one that lost it.
+        """
         key = (report.address, report.interface)
         known = key in self._owners
         before = self._owners.get(key, "")
@@ -44,7 +52,14 @@ class Moves:
         if before == after or (greeting and not known):
             return None
         move = Move(
-            report.address, report.interface, before, after, report.cause, report.generation, now
+            report.address,
+            report.interface,
+            before,
+            after,
+            report.cause,
+            report.generation,
+            now,
+            why if before == self.node else "",
         )
         self._history.append(move)
         return move

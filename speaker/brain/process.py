@@ -19,7 +19,7 @@ from kube.pod import Pages, serving
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
 from speaker.brain.driver import Channel, EventWriter, LastGood
-from speaker.brain.events import on_conflict, on_move
+from speaker.brain.events import against, on_conflict, on_move
 from speaker.brain.home import at_home
 from speaker.brain.identity import CLUSTER_NAMESPACE
 from speaker.brain.metrics import Tallies, metrics
@@ -114,7 +114,7 @@ class Brain:
         self._patience_s = patience_s
         self._counters: Counters | None = None
         self._counted = asyncio.Event()
-        self._moves = Moves()
+        self._moves = Moves(own.node)
         self._greeted: set[str] = set()
         self._wire = Channel(folder / "wire.sock", "wire", WIRE_KINDS, self._hear, self._lose)
         self._bgp = Channel(folder / "bgp.sock", "bgp", BGP_KINDS, self._hear, self._lose)
@@ -211,7 +211,8 @@ class Brain:
 
     def _hear_owner(self, report: OwnerReport, *, greeting: bool) -> None:
         now = asyncio.get_running_loop().time()
-        move = self._moves.take(report, greeting=greeting, now=now)
+        why = against(self._state.deciding.decisions.get((Protocol.LAYER2, report.address)))
+        move = self._moves.take(report, greeting=greeting, now=now, why=why)
         if move is None:
             return
         fields = {"address": str(move.address), "interface": move.interface, "to": move.after}

@@ -206,6 +206,7 @@ def _move(move: Move) -> Json:
         "from": move.before,
         "to": move.after,
         "cause": move.cause,
+        "why": move.why,
         "generation": move.generation,
         "at_s": round(move.at, 3),
     }
