@@ -12,7 +12,7 @@ from pathlib import Path
 from speaker.bgp.commands import Negotiated, Session
 from speaker.bgp.drain import Drain, Stance
 from speaker.bgp.netlink import Paths
-from speaker.bgp.plan import World, make_plan
+from speaker.bgp.plan import World, begun_after, make_plan
 from speaker.bgp.process import ExaBgp
 from speaker.bgp.reconciler import Reconciler
 from speaker.bgp.sessions import faults, session_reports
@@ -155,9 +155,8 @@ class Supervisor:
         """Plan anew if anything is different; tell whether it is."""
         brain = self._seam.mirror("brain")
         peers = {peer.name: peer for peer in brain.of(PeerIntent)}
-        sessions, delta = self._reconciler.sessions, self._reconciler.delta
+        sessions = self._reconciler.sessions
         routes = tuple(brain.of(RouteIntent))
-        waiting = any(not route.may_begin for route in routes)
         world = World(
             node=self._node,
             peers=peers,
@@ -167,7 +166,7 @@ class Supervisor:
             stance=self._drain.stance(self._now),
             refused=self._reconciler.refused,
             agreed={s: sessions.agreed[s] for s in sessions.up if s in sessions.agreed},
-            present=frozenset(delta.actual) if waiting else frozenset(),
+            begun=begun_after(routes, self._world.begun),
         )
         if world == self._world:  # equal routes are the same objects: cheap
             return False

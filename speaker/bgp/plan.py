@@ -28,8 +28,8 @@ class World:
     "Neighbours whose config ExaBGP would not take, and its words."
     agreed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     "By selector: the families of a session that is up."
-    present: frozenset[RouteKey] = frozenset()
-    "What is announced now; looked at only for routes that may not begin."
+    begun: frozenset[Prefix] = frozenset()
+    "Prefixes that may be announced though their intent says that they may not begin."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class Plan:
     def selectors(self) -> dict[str, str]:
         """Peer names by selector."""
         return {neighbour.selector: name for name, neighbour in self.neighbours.items()}
+
+
+def begun_after(routes: Iterable[RouteIntent], begun: frozenset[Prefix]) -> frozenset[Prefix]:
+    """Return which prefixes have begun: those that may, and those that might before.
+
+    It is the intent's history, not what ExaBGP has: a restart of ExaBGP ends nothing.
+    """
+    return frozenset(r.prefix for r in routes if r.may_begin or r.prefix in begun)
 
 
 PATH_FAILED = frozenset(
@@ -103,7 +111,7 @@ def _routes_of(world: World, name: str, neighbour: Neighbour) -> tuple[dict[Rout
         intent = towards(each, name)
         if intent is None:
             continue
-        if not intent.may_begin and (neighbour.selector, intent.prefix) not in world.present:
+        if not intent.may_begin and intent.prefix not in world.begun:
             continue
         found = route_for(peer, intent, path.next_hops, de_prefer=world.stance is Stance.DE_PREFER)
         if agreed is not None and intent.prefix.version not in agreed:

@@ -232,6 +232,8 @@ class BfdReport:
     peer: Address
     state: BfdState
     diagnostic: str = ""
+    """RFC 5880 4.1 in words. With DOWN or INIT it says how a session that was Up failed, and is
+    empty for one that never was; with ADMIN_DOWN it says whose wish that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,13 +258,18 @@ class PeerIntent:
     peer_asn: int
     port: int = 179
     local_address: Address | None = None
+    "None: what the kernel chooses towards the peer."
     router_id: IPv4Address | None = None
+    "None: the session's IPv4 address, else the NIC's, else a hash of the node's name."
     hold_time_s: int = 90
     keepalive_s: int = 30
+    "At most a third of the hold time agreed on."
     password: str = field(default="", repr=False)
     multihop: bool = False
+    "An external peer that isn't on a network of this node needs it."
     graceful_restart: bool = False
     bfd: bool = False
+    "Withdraw and hold the peer down while wire's BfdReport says that its path has failed."
 
 
 @dataclass(frozen=True, slots=True)

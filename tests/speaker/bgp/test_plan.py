@@ -7,7 +7,7 @@ import pytest
 
 from speaker.bgp.config import Path, PeerFault
 from speaker.bgp.drain import Stance
-from speaker.bgp.plan import World, make_plan
+from speaker.bgp.plan import World, begun_after, make_plan
 from speaker.bgp.routes import NextHops
 from speaker.seam.messages import BfdReport, BfdState, RouteVariant
 from tests.speaker.bgp.samples import LOCAL, PATH, ROUTER, intent, neighbour, peer
@@ -125,8 +125,14 @@ def test_a_variant_gives_its_peers_other_attributes() -> None:
     assert told == {"router": ((64512, 1),), "second": ((64512, 2),)}
 
 
-def test_what_may_not_begin_is_kept_only_where_it_is_announced() -> None:
+def test_what_may_not_begin_is_kept_if_it_has_begun() -> None:
     world = replace(WORLD, routes=(intent(may_begin=False),))
     assert routed(world) == set()
-    present = frozenset(make_plan(replace(WORLD, routes=(intent(),))).routes)
-    assert routed(replace(world, present=present)) == {("router", "192.168.4.10/32")}
+    begun = begun_after((intent(),), frozenset())
+    assert routed(replace(world, begun=begun)) == {("router", "192.168.4.10/32")}
+
+
+def test_what_has_begun_goes_on_until_its_intent_is_gone() -> None:
+    begun = begun_after((intent(),), frozenset())
+    assert begun_after((intent(may_begin=False),), begun) == {intent().prefix}
+    assert begun_after((), begun) == frozenset()
