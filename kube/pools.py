@@ -58,7 +58,8 @@ class _Taken:
         return None
 
     def _owner(self, wanted: tuple[int, int, int, str]) -> str | None:
-        position = bisect_right(self._ranges, (wanted[0], wanted[2], wanted[2], "\uffff"))
+        last_start = (wanted[0], wanted[2])
+        position = bisect_right(self._ranges, last_start, key=lambda entry: entry[:2])
         if not position:
             return None
         version, _, last, owner = self._ranges[position - 1]

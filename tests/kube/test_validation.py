@@ -78,6 +78,9 @@ def test_good_objects_have_no_faults_and_are_all_there() -> None:
         pytest.param(
             ["10.0.0.0/24", "10.0.0.9-10.0.0.9"], "overlaps with already defined", id="with itself"
         ),
+        pytest.param(
+            ["10.0.0.8/31", "10.0.0.8/32"], "overlaps with already defined", id="with its start"
+        ),
     ],
 )
 def test_bad_ranges_are_refused_and_other_pools_stay(addresses: list[str], words: str) -> None:
