@@ -1,0 +1,196 @@
+"""The manifests: what they start exists, privileges are apart, names lead somewhere."""
+
+import importlib
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kube.api import RESOURCES
+
+ROOT = Path(__file__).parent.parent
+MANIFESTS = ROOT / "manifests"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OVERLAYS = ["l2-only", "bgp", "monitoring", "realtime"]
+SECRETS_WITH_BEARERS = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def objects(*paths: str) -> list[dict[str, Any]]:
+    return [obj for path in paths for obj in yaml.safe_load_all((MANIFESTS / path).read_text())]
+
+
+def one(kind: str, *paths: str) -> dict[str, Any]:
+    (found,) = (obj for obj in objects(*paths) if obj["kind"] == kind)
+    return found
+
+
+def pod(path: str) -> dict[str, Any]:
+    (workload,) = (o for o in objects(path) if o["kind"] in {"Deployment", "DaemonSet"})
+    spec: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return spec
+
+
+SPEAKER = pod("base/speaker.yaml")
+CONTAINERS = {
+    "controller": pod("base/controller.yaml")["containers"][0],
+    "bgp": pod("components/bgp/speaker.yaml")["containers"][0],
+    **{each["name"]: each for each in SPEAKER["containers"]},
+}
+
+
+PORTS = {"controller": 17473, "brain": 17473, "wire": 17474, "bgp": 17475}
+
+
+def daemon(container: str) -> Any:
+    package = "controller" if container == "controller" else f"speaker.{container}"
+    return importlib.import_module(f"{package}.main")
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_program_and_flags_of_a_container_exist(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    container = CONTAINERS[name]
+    assert container["command"][0] in PROJECT["scripts"]
+    with pytest.raises(SystemExit):
+        daemon(name).main(["--help"])
+    help_ = capsys.readouterr().out
+    for flag in container.get("args", []):
+        assert flag.partition("=")[0] in help_
+    for variable in (each["name"] for each in container["env"]):
+        assert "--" + variable.removeprefix("HERALD_").lower().replace("_", "-") in help_
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_have_nothing_they_dont_need(name: str) -> None:
+    security = CONTAINERS[name]["securityContext"]
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["allowPrivilegeEscalation"] is False
+    assert security["capabilities"]["drop"] == ["ALL"]
+    added = security["capabilities"].get("add", [])
+    assert added == (["NET_RAW"] if name == "wire" else [])
+
+
+def test_token_is_in_brain_alone() -> None:
+    assert SPEAKER["automountServiceAccountToken"] is False
+    mounts = {
+        each["name"]: {mount["mountPath"] for mount in each["volumeMounts"]}
+        for each in (*SPEAKER["containers"], *SPEAKER["initContainers"], CONTAINERS["bgp"])
+    }
+    assert [name for name, paths in mounts.items() if SECRETS_WITH_BEARERS in paths] == ["brain"]
+
+
+def test_speakers_declare_no_ports() -> None:
+    """With the host's network they would be taken on the host."""
+    assert all("ports" not in CONTAINERS[name] for name in ("wire", "brain", "bgp"))
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_probes_ask_where_the_process_listens(name: str) -> None:
+    container = CONTAINERS[name]
+    assert str(PORTS[name]) in inspect.getsource(daemon(name))
+    for kind, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        get = container[kind]["httpGet"]
+        assert get["path"] == path
+        ports = {each["name"]: each["containerPort"] for each in container.get("ports", [])}
+        assert ports.get(get["port"], get["port"]) == PORTS[name]
+        assert (get.get("host") == "127.0.0.1") is (name != "controller")
+
+
+def test_hand_over_ends_before_the_kubelet_kills() -> None:
+    grace = next(a for a in CONTAINERS["wire"]["args"] if a.startswith("--grace-s="))
+    bgp_wait = next(a for a in CONTAINERS["bgp"]["args"] if a.startswith("--bgp-wait-s="))
+    longest = max(float(grace.partition("=")[2]), float(bgp_wait.partition("=")[2]) + 1)
+    assert SPEAKER["terminationGracePeriodSeconds"] >= longest + 5
+
+
+def test_image_is_this_version() -> None:
+    every = [*CONTAINERS.values(), *SPEAKER["initContainers"]]
+    assert {each["image"] for each in every} == {f"herald:{PROJECT['version']}"}
+
+
+def test_roles_name_what_the_api_has() -> None:
+    known = {resource.plural: resource.group for resource in RESOURCES.values()}
+    paths = [f"base/{name}-rbac.yaml" for name in ("controller", "speaker", "viewer")]
+    for obj in objects(*paths):
+        for rule in obj.get("rules", []):
+            for resource in rule["resources"]:
+                assert "*" not in rule["verbs"]
+                assert rule["apiGroups"] == [known[resource.partition("/")[0]]], resource
+
+
+def test_role_bindings_lead_to_roles_and_accounts() -> None:
+    for path in ("base/controller-rbac.yaml", "base/speaker-rbac.yaml"):
+        every = objects(path)
+        account = one("ServiceAccount", path)["metadata"]["name"]
+        names = {(obj["kind"], obj["metadata"]["name"]) for obj in every}
+        for obj in every:
+            if obj["kind"].endswith("Binding"):
+                assert (obj["roleRef"]["kind"], obj["roleRef"]["name"]) in names
+                assert obj["subjects"][0]["name"] == account
+    assert SPEAKER["serviceAccountName"] == "herald-speaker"
+
+
+def test_metrics_of_alerts_and_dashboard_are_made_by_somebody() -> None:
+    folder = MANIFESTS / "components/monitoring"
+    texts = (folder / "rules.yaml").read_text() + (folder / "herald.json").read_text()
+    asked = set(re.findall(r"\b(?:metallb|herald)_[a-z0-9_]+", texts))
+    sources = [*(ROOT / "controller").rglob("*.py"), *(ROOT / "speaker").rglob("*.py")]
+    code = "\n".join(path.read_text() for path in sources)
+    for name in asked:
+        # A pool's gauges are named by a prefix and the part of a table.
+        part = name.removeprefix("metallb_allocator_").removesuffix("_total")
+        assert name in code or name.removesuffix("_total") in code or f'"{part}' in code, name
+
+
+def test_dashboard_is_whole() -> None:
+    board = json.loads((MANIFESTS / "components/monitoring/herald.json").read_text())
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids))
+    assert all(panel["targets"] and panel["title"] for panel in board["panels"])
+
+
+def test_container_image_copies_and_starts_what_exists() -> None:
+    lines = (ROOT / "Containerfile").read_text().replace("\\\n", " ").splitlines()
+    for line in lines:
+        words = line.split()
+        if words[:1] == ["COPY"] and not words[1].startswith("--"):
+            assert all((ROOT / source).exists() for source in words[1:-1]), line
+    packages = [line.split()[1] for line in lines if re.match(r"COPY [a-z-]+(/\w+)? ", line)]
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert set(build["targets"]["wheel"]["packages"]) <= set(packages)
+
+
+def test_daemons_lock_has_the_versions_of_the_whole_lock() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[\w.-]+==\S+", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements-daemon.lock") <= pins("requirements.lock")
+    assert any(pin.startswith("exabgp==") for pin in pins("requirements-daemon.lock"))
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl renders the overlays")
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlay_renders(overlay: str) -> None:
+    done = subprocess.run(
+        ["kubectl", "kustomize", MANIFESTS / "overlays" / overlay],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rendered = list(yaml.safe_load_all(done.stdout))
+    (speaker,) = (obj for obj in rendered if obj["kind"] == "DaemonSet")
+    names = {each["name"] for each in speaker["spec"]["template"]["spec"]["containers"]}
+    assert names == {"wire", "brain"} | ({"bgp"} if overlay != "l2-only" else set())
+    cluster = {"CustomResourceDefinition", "Namespace", "ClusterRole", "ClusterRoleBinding"}
+    for obj in rendered:
+        namespace = None if obj["kind"] in cluster else "metallb-system"
+        assert obj["metadata"].get("namespace") == namespace
