@@ -61,7 +61,8 @@ def _flag(parser: argparse.ArgumentParser, name: str, default: str, text: str) -
     )
 
 
-def _selections(namespace: str) -> tuple[Selection, ...]:
+def selections(namespace: str) -> tuple[Selection, ...]:
+    """Return what the controller watches."""
     return (
         Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True),
         Selection(Kind.IP_ADDRESS_POOL, namespace),
@@ -87,7 +88,7 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
         reconciler = Reconciler(
             client, elector, namespace=flags.namespace, lb_class=flags.lb_class or None
         )
-        watcher = Watcher(client, _selections(flags.namespace), reconciler.on_change)
+        watcher = Watcher(client, selections(flags.namespace), reconciler.on_change)
         registry = CollectorRegistry()
         registry.register(AllocatorCollector(lambda: _reading(reconciler)))
         async with serving(

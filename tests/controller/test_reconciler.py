@@ -1,0 +1,160 @@
+"""The reconciler on a real API server: what it writes, in which order, and what it leaves alone."""
+
+from pathlib import Path
+
+from controller.hello_key.driver import HELLO_SECRET
+from kube.api import collection_path, object_path
+from kube.objects import ObjectName
+from tests.controller.live import NAMESPACE, Leads, controlling, live, until, writes
+
+
+async def test_first_pool_example_gets_its_address(tmp_path: Path) -> None:
+    async with live(tmp_path) as there, controlling(there):
+        await there.create_pool("first-pool", "192.168.4.10-192.168.4.20")
+        await there.create_service("web")
+
+        await until(lambda: there.addresses("web"))
+
+        obj = await there.service("web")
+        assert obj["status"]["loadBalancer"]["ingress"] == [{"ip": "192.168.4.10", "ipMode": "VIP"}]
+        assert obj["metadata"]["annotations"] == {"metallb.io/ip-allocated-from-pool": "first-pool"}
+        events = await until(there.events)
+        assert events == [
+            ("web", "IPAllocated", 'Assigned IP "192.168.4.10" from pool "first-pool"')
+        ]
+
+
+async def test_restart_with_everything_allocated_writes_nothing(tmp_path: Path) -> None:
+    async with live(tmp_path) as there:
+        await there.create_pool("first-pool", "192.168.4.10-192.168.4.200")
+        for i in range(20):
+            await there.create_service(f"s{i}")
+        async with controlling(there) as (first, _):
+            await until(lambda: first.writes == {"status": 20, "event": 20, "pool": 1})
+
+        async with controlling(there) as (second, client):
+            await until(lambda: second.planner is not None)
+            # What a later Service needs is the fence: all that was due before has been sent then.
+            await there.create_service("late")
+            await until(lambda: there.addresses("late"))
+            await until(lambda: second.writes["event"] == 1)
+
+            assert second.writes["status"] == 1
+            assert writes(client) <= 3
+
+
+async def test_two_writes_a_service(tmp_path: Path) -> None:
+    async with live(tmp_path) as there, controlling(there) as (reconciler, client):
+        await there.create_pool("first-pool", "192.168.4.0/24")
+        await until(lambda: reconciler.writes["pool"] == 1)
+        before = writes(client)
+        for i in range(40):
+            await there.create_service(f"s{i}")
+        await until(lambda: reconciler.writes["event"] == 40)
+
+        assert writes(client) - before <= 40 * 2.1
+
+
+async def test_type_change_clears_the_status_and_frees_the_address(tmp_path: Path) -> None:
+    async with live(tmp_path) as there, controlling(there):
+        await there.create_pool("first-pool", "192.168.4.10/32")
+        await there.create_service("a")
+        await until(lambda: there.addresses("a"))
+        await there.create_service("b")
+        await there.patch_service("a", {"spec": {"type": "ClusterIP"}})
+
+        assert await until(lambda: there.addresses("b")) == ["192.168.4.10"]
+        obj = await there.service("a")
+        assert "annotations" not in obj["metadata"] or not obj["metadata"]["annotations"]
+
+
+async def test_waiting_service_has_a_condition_and_an_event_that_say_why(tmp_path: Path) -> None:
+    async with live(tmp_path) as there, controlling(there):
+        await there.create_pool("first-pool", "192.168.4.10/32")
+        await there.create_service("a")
+        await until(lambda: there.addresses("a"))
+        await there.create_service("b")
+
+        async def conditions() -> list[dict[str, str]]:
+            return (await there.service("b"))["status"].get("conditions") or []
+
+        [condition] = await until(conditions)
+        assert condition["type"] == "herald.io/AddressAssigned"
+        assert (condition["status"], condition["reason"]) == ("False", "PoolFull")
+        assert "default/a" in condition["message"]
+
+        await there.client.delete(object_path("Service", ObjectName("default", "a")))
+        await until(lambda: there.addresses("b"))
+        assert await conditions() == []
+
+
+async def test_foreign_write_to_the_status_is_set_right(tmp_path: Path) -> None:
+    async with live(tmp_path) as there, controlling(there):
+        await there.create_pool("first-pool", "192.168.4.10/32")
+        await there.create_service("a")
+        await until(lambda: there.addresses("a"))
+        ingress = [{"hostname": "somewhere.example"}]
+        await there.patch_service("a", {"status": {"loadBalancer": {"ingress": ingress}}}, "status")
+
+        async def right() -> bool:
+            obj = await there.service("a")
+            return obj["status"]["loadBalancer"]["ingress"] == [
+                {"ip": "192.168.4.10", "ipMode": "VIP"}
+            ]
+
+        await until(right)
+
+
+async def test_hello_key_is_created_once(tmp_path: Path) -> None:
+    path = object_path("Secret", ObjectName(NAMESPACE, HELLO_SECRET))
+    async with live(tmp_path) as there:
+        async with controlling(there) as (first, _):
+            await until(lambda: first.planner is not None)
+            key = await there.client.get(path)
+        async with controlling(there) as (second, _):
+            await until(lambda: second.planner is not None)
+            again = await there.client.get(path)
+
+    assert key["data"] == again["data"]
+    assert key["metadata"]["resourceVersion"] == again["metadata"]["resourceVersion"]
+
+
+async def test_follower_writes_nothing_and_leads_when_it_is_elected(tmp_path: Path) -> None:
+    leads = Leads(leads=False)
+    async with live(tmp_path) as there, controlling(there, leads) as (reconciler, client):
+        await there.create_pool("first-pool", "192.168.4.10/32")
+        await there.create_service("a")
+        await until(lambda: not reconciler.readiness())
+        assert writes(client) == 0
+
+        leads.now = True
+        reconciler.on_role(None)
+
+        assert await until(lambda: there.addresses("a")) == ["192.168.4.10"]
+
+
+async def test_nothing_is_given_while_metallbs_controller_runs(tmp_path: Path) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "controller",
+            "namespace": NAMESPACE,
+            "labels": {"app": "metallb", "component": "controller"},
+        },
+        "spec": {"containers": [{"name": "c", "image": "c"}]},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    async with live(tmp_path) as there:
+        await there.create_pool("first-pool", "192.168.4.10/32")
+        await there.create_service("a")
+        await there.client.create(collection_path("Pod", NAMESPACE), pod)
+        path = object_path("Pod", ObjectName(NAMESPACE, "controller"))
+        await there.client.patch(path + "/status", {"status": pod["status"]})
+        async with controlling(there) as (reconciler, client):
+            await until(lambda: not reconciler.readiness())
+            assert writes(client) == 0
+
+            await there.client.delete(path)
+
+            assert await until(lambda: there.addresses("a")) == ["192.168.4.10"]
