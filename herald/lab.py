@@ -32,8 +32,15 @@ def lab() -> None:
 @lab.command(epilog="Example: herald lab up --nodes 3")
 @NAME
 @click.option("--nodes", default=3, show_default=True, help="How many nodes.")
+@click.option(
+    "--control-plane",
+    type=click.Choice(["embedded", "kube"]),
+    default="embedded",
+    show_default=True,
+    help="The lab's own API server, or the real Kubernetes (make kube).",
+)
 @click.option("--log-level", default="info", show_default=True, help="Of Herald's daemons.")
-def up(name: str, nodes: int, log_level: str) -> None:
+def up(name: str, nodes: int, control_plane: str, log_level: str) -> None:
     """Build a lab and start everything in it."""
     from netns_lab.lab import Lab
     from netns_lab.orders import LabError
@@ -41,7 +48,7 @@ def up(name: str, nodes: int, log_level: str) -> None:
 
     began = time.monotonic()
     try:
-        there = Lab.up(name, nodes, log_level=log_level, say=_step)
+        there = Lab.up(name, nodes, control_plane=control_plane, log_level=log_level, say=_step)
     except (LabError, PlanError) as error:
         raise Failure(str(error)) from error
     seconds = time.monotonic() - began

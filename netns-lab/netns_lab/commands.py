@@ -4,35 +4,24 @@ Processes are named `control-plane`, `fault-proxy`, `controller`, `zebra`, `bgpd
 `wire@node1` and so on for those of a node.
 """
 
-import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from netns_lab.control_plane.planes import ControlPlane
 from netns_lab.frr import DAEMONS, Router
-from netns_lab.plan import API_PORT, API_SERVER_PORT, LabPlan, Node
+from netns_lab.plan import LabPlan, Node
 from netns_lab.processes import ProcessPlan
 from netns_lab.seed import CONTROLLER_POD, HERALD_NAMESPACE
 from netns_lab.state import StateFolder
 
 CONTROL_ADDRESS = "172.30.4.2"
+CONTROLLER, SPEAKER_ACCOUNT = "herald-controller", "herald-speaker"
+"""Service accounts, and the first the name of the program too."""
+
 SPEAKER = ("wire", "bgp", "brain")
 READY_PORTS = {"wire": 17474, "brain": 17473, "bgp": 17475, "controller": 17473}
-
-
-def kubeconfig(port: int) -> str:
-    """Return a kubeconfig for the API server of a lab, which asks for no credentials."""
-    server = f"http://{CONTROL_ADDRESS}:{port}"
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "lab", "cluster": {"server": server}}],
-            "users": [{"name": "lab", "user": {}}],
-            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
-            "current-context": "lab",
-        },
-        indent=2,
-    )
 
 
 def process_name(process: str, node: str) -> str:
@@ -56,28 +45,33 @@ def router_processes(plan: LabPlan, state: StateFolder) -> list[ProcessPlan]:
     ]
 
 
-def control_plane_processes(plan: LabPlan, state: StateFolder) -> list[ProcessPlan]:
-    """Return the API server and the fault proxy in front of it."""
-    server = (
-        *(sys.executable, "-m", "netns_lab.control_plane"),
-        *("--listen", f"{CONTROL_ADDRESS}:{API_SERVER_PORT}"),
-    )
-    proxy = (
-        *(sys.executable, "-m", "netns_lab.faults"),
-        *("--listen", f"{CONTROL_ADDRESS}:{API_PORT}"),
-        *("--upstream", f"{CONTROL_ADDRESS}:{API_SERVER_PORT}"),
-        *("--control", str(state.fault_socket)),
-    )
+def control_plane_processes(
+    plan: LabPlan, state: StateFolder, plane: ControlPlane
+) -> list[ProcessPlan]:
+    """Return what runs beside the API server, the fault proxy included."""
+    programs = plane.programs(state.fault_socket)
+    return [_on_control(plan, state, each.name, each.argv, env=each.env) for each in programs]
+
+
+def node_processes(node: Node, state: StateFolder, plane: ControlPlane) -> list[ProcessPlan]:
+    """Return what the control plane runs on a node: a kube-proxy, where it is the real one."""
     return [
-        _on_control(plan, state, "control-plane", server),
-        _on_control(plan, state, "fault-proxy", proxy),
+        ProcessPlan(
+            name=process_name(program.name, node.name),
+            host=node.name,
+            namespace=node.host.namespace,
+            argv=program.argv,
+            log=state.log(process_name(program.name, node.name)),
+            env=program.env,
+        )
+        for program in plane.node_programs(node.name, node.lan_v4)
     ]
 
 
 def controller_process(plan: LabPlan, state: StateFolder, log_level: str) -> ProcessPlan:
     """Return Herald's controller."""
     argv = (
-        *(_script("herald-controller"), "--kubeconfig", str(state.kubeconfig)),
+        *(_script(CONTROLLER), "--kubeconfig", str(state.kubeconfig(CONTROLLER))),
         *("--namespace", HERALD_NAMESPACE, "--pod-name", CONTROLLER_POD),
         *("--log-level", log_level),
     )
@@ -92,7 +86,8 @@ def speaker_processes(node: Node, state: StateFolder, log_level: str) -> list[Pr
         "wire": (),
         "bgp": ("--run-dir", str(folder / "bgp")),
         "brain": (
-            *("--kubeconfig", str(state.kubeconfig), "--namespace", HERALD_NAMESPACE),
+            *("--kubeconfig", str(state.kubeconfig(SPEAKER_ACCOUNT))),
+            *("--namespace", HERALD_NAMESPACE),
             *("--state-dir", str(folder / "state")),
         ),
     }
@@ -111,9 +106,16 @@ def speaker_processes(node: Node, state: StateFolder, log_level: str) -> list[Pr
     ]
 
 
-def _on_control(plan: LabPlan, state: StateFolder, name: str, argv: tuple[str, ...]) -> ProcessPlan:
+def _on_control(
+    plan: LabPlan,
+    state: StateFolder,
+    name: str,
+    argv: tuple[str, ...],
+    *,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> ProcessPlan:
     host = plan.host("control")
-    return ProcessPlan(name, host.name, host.namespace, argv, state.log(name))
+    return ProcessPlan(name, host.name, host.namespace, argv, state.log(name), env)
 
 
 def _script(name: str) -> str:

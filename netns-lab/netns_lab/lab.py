@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from netns_lab import frr, netns
-from netns_lab.commands import CONTROL_ADDRESS
+from netns_lab.access import Access
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, answers, give_order
-from netns_lab.plan import API_PORT, LabPlan, plan_lab
+from netns_lab.plan import LabPlan, plan_lab
+from netns_lab.planes import EMBEDDED, check_plane
 from netns_lab.removal import STOP_LIMIT_S, take_down
 from netns_lab.state import StateFolder, labs
 
@@ -27,7 +28,6 @@ START_LIMIT_S = 10.0
 UP_LIMIT_S = 60.0
 ORDER_LIMIT_S = 30.0
 POLL_S = 0.02
-API_LIMIT_S = 10.0
 
 
 class ApiRefusedError(LabError):
@@ -44,6 +44,7 @@ class Lab:
     def __init__(self, plan: LabPlan) -> None:
         self.plan = plan
         self.state = StateFolder.of(plan.name)
+        self._access: Access | None = None
         self._supervisor: subprocess.Popen[bytes] | None = None
         "Where this process brought the lab up: to be reaped when it ends."
 
@@ -53,6 +54,7 @@ class Lab:
         name: str = "default",
         nodes: int = 3,
         *,
+        control_plane: str = EMBEDDED,
         log_level: str = "info",
         tied: bool = False,
         say: Callable[[str], None] = lambda _: None,
@@ -61,7 +63,7 @@ class Lab:
 
         A tied lab takes itself away when this process ends without having done so.
         """
-        _check_machine()
+        _check_machine(control_plane)
         plan = plan_lab(name, nodes)
         state = StateFolder.of(name)
         journal = state.read_journal()
@@ -70,7 +72,8 @@ class Lab:
         take_down(name)  # what a crash has left
         lab = cls(plan)
         try:
-            lab._start_supervisor(["--log-level", log_level], tied=tied)
+            options = ["--log-level", log_level, "--control-plane", control_plane]
+            lab._start_supervisor(options, tied=tied)
             for answer in give_order(state.control_socket, {"do": "wait_up"}, UP_LIMIT_S):
                 if "progress" in answer:
                     say(answer["progress"])
@@ -146,20 +149,11 @@ class Lab:
 
     def request(self, method: str, path: str, body: Any = None, kind: str = "") -> Json:
         """Return the API server's answer; raise ApiRefusedError when it says no."""
-
-        def ask() -> tuple[int, bytes]:
-            connection = http.client.HTTPConnection(CONTROL_ADDRESS, API_PORT, timeout=API_LIMIT_S)
-            try:
-                headers = {"Content-Type": kind or "application/json"}
-                text = None if body is None else json.dumps(body)
-                connection.request(method, path, text, headers)
-                response = connection.getresponse()
-                return response.status, response.read()
-            finally:
-                connection.close()
-
+        access = self._access = self._access or Access.of(self.state.admin_kubeconfig)
         try:
-            status, text = self.run_in("control", ask)
+            status, text = self.run_in(
+                "control", lambda: access.request(method, path, body, kind or "application/json")
+            )
             answer: Json = json.loads(text)
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise LabError(f"{method} {path}: the API server does not answer: {error}") from error
@@ -309,8 +303,9 @@ class Lab:
             time.sleep(POLL_S)
 
 
-def _check_machine() -> None:
+def _check_machine(control_plane: str) -> None:
     if os.geteuid() != 0:
         raise LabError("the lab makes network namespaces: run it as root, for example with sudo")
     if lacking := frr.missing():
         raise LabError(f"FRR's {', '.join(lacking)} missing: apt-get install frr, or `make system`")
+    check_plane(control_plane)

@@ -10,13 +10,13 @@ import signal
 import time
 
 from netns_lab import netns
+from netns_lab.kube_proxies import NodeProxies
 from netns_lab.links import SwitchPorts
 from netns_lab.nft import Nft
 from netns_lab.orders import Json, LabError
 from netns_lab.plan import LAN, LabPlan
 from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, run_quietly
-from netns_lab.service_proxy import ServiceProxies
 from netns_lab.state import StateFolder
 from netns_lab.topology import switch_ports
 
@@ -33,7 +33,7 @@ class Machines:
         processes: dict[str, Process],
         *,
         pods: PodRunner,
-        proxies: ServiceProxies,
+        proxies: NodeProxies,
     ) -> None:
         self._plan = plan
         self._state = state
@@ -61,7 +61,7 @@ class Machines:
         self._pods.kill_node(node)
         _kill_all(namespace)
         killed_ns = time.monotonic_ns()
-        self._proxies.nodes[node].power_off()
+        self._proxies.power_off(node)
         self.dead.add(node)
         return {"at_ns": at_ns, "cut_ns": cut_ns, "killed_ns": killed_ns}
 
@@ -78,7 +78,7 @@ class Machines:
         at_ns = time.monotonic_ns()
         self._ports.set(switch_ports(self._plan, node), up=True)
         self.dead.discard(node)
-        await self._proxies.nodes[node].start(self._proxies.current())
+        await self._proxies.start(node)
         self._pods.start_node(node)
         for process in self._of(node):
             process.release()

@@ -5,6 +5,7 @@ import signal
 from typing import Any, Protocol
 
 from netns_lab.faults_client import order_fault
+from netns_lab.kube_proxies import NodeProxies
 from netns_lab.kubelet import Kubelet
 from netns_lab.machines import Machines
 from netns_lab.orders import Json, LabError, Progress
@@ -12,7 +13,6 @@ from netns_lab.plan import LabPlan
 from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, ProcessState
 from netns_lab.progress import Progress as UpProgress
-from netns_lab.service_proxy import ServiceProxies
 from netns_lab.state import StateFolder
 
 
@@ -37,7 +37,7 @@ class OrderTable:
         *,
         machines: Machines,
         pods: PodRunner,
-        proxies: ServiceProxies,
+        proxies: NodeProxies,
         kubelet: Kubelet,
     ) -> None:
         self._lab = lab
@@ -122,13 +122,13 @@ class OrderTable:
         await self._pods.set_ready((namespace or "default", name), ready=ready)
 
     def _do_stop_proxy(self, node: str) -> None:
-        self._proxies.nodes[node].stop()
+        self._proxies.stop(node)
 
     async def _do_start_proxy(self, node: str) -> None:
-        await self._proxies.nodes[node].start(self._proxies.current())
+        await self._proxies.start(node)
 
     def _do_delay_proxy(self, node: str, delay_s: float) -> None:
-        self._proxies.nodes[node].delay_s = delay_s
+        self._proxies.delay(node, delay_s)
 
     async def _do_api_fault(self, **fault: Any) -> Json:
         return await order_fault(self._lab.state.fault_socket, fault)

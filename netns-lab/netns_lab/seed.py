@@ -41,8 +41,8 @@ def node_status(node: Node) -> Json:
             {"type": "Ready", "status": "True"},
             {"type": "NetworkUnavailable", "status": "False"},
         ],
-        "capacity": {"pods": "110"},
-        "allocatable": {"pods": "110"},
+        "capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+        "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
     }
 
 
@@ -70,18 +70,13 @@ def pod_status(address: str, *, ready: bool) -> Json:
     }
 
 
-def all_objects(plan: LabPlan) -> list[tuple[str, Json]]:
-    """Return (collection path, object) in the order to create them."""
-    pods = f"/api/v1/namespaces/{HERALD_NAMESPACE}/pods"
-    return [
-        *(("/api/v1/namespaces", _namespace(name)) for name in NAMESPACES),
-        *(("/api/v1/nodes", node_object(node)) for node in plan.nodes),
-        (pods, controller_pod()),
-        *((pods, speaker_pod(node)) for node in plan.nodes),
-    ]
+def herald_pods(plan: LabPlan) -> list[Json]:
+    """Return the Pods of all of Herald's daemons."""
+    return [controller_pod(), *(speaker_pod(node) for node in plan.nodes)]
 
 
-def _namespace(name: str) -> Json:
+def namespace(name: str) -> Json:
+    """Return a Namespace."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 

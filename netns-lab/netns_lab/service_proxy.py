@@ -183,6 +183,22 @@ class ServiceProxies:
         for proxy in self.nodes.values():
             proxy.close()
 
+    def power_off(self, node: str) -> None:
+        """Lose all that is programmed on the node."""
+        self.nodes[node].power_off()
+
+    async def start(self, node: str) -> None:
+        """Program the node anew and open its health checks."""
+        await self.nodes[node].start(self.current())
+
+    def stop(self, node: str) -> None:
+        """End the node's proxy; its rules stay."""
+        self.nodes[node].stop()
+
+    def delay(self, node: str, delay_s: float) -> None:
+        """Program changes this much later than they are seen."""
+        self.nodes[node].delay_s = delay_s
+
     def _slice_changed(self, key: Key) -> None:
         before = self._service_of.pop(key, None)
         if before is not None:

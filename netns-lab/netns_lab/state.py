@@ -58,14 +58,29 @@ class StateFolder:
         return self.path / "faults.sock"
 
     @property
-    def direct_kubeconfig(self) -> Path:
-        """Leads past the fault proxy: for the lab's own parts."""
-        return self.path / "kubeconfig-direct"
+    def plane(self) -> Path:
+        """Keys, configuration and storage of the control plane."""
+        return self.path / "plane"
 
     @property
-    def kubeconfig(self) -> Path:
-        """Leads to the lab's API server, from inside its namespaces."""
-        return self.path / "kubeconfig"
+    def admin_kubeconfig(self) -> Path:
+        """Leads to the API server itself, past the fault proxy, with every right."""
+        return self.plane / "admin.kubeconfig"
+
+    def kubeconfig(self, account: str) -> Path:
+        """Return the kubeconfig of a daemon's service account: through the fault proxy."""
+        return self.path / "accounts" / f"{account}.kubeconfig"
+
+    def token(self, account: str) -> Path:
+        """Return the file with the account's token, where the control plane asks for one."""
+        return self.path / "accounts" / f"{account}.token"
+
+    def write_token(self, account: str, token: str) -> None:
+        """Write a token in one step: daemons read the file at any moment."""
+        part = self.token(account).with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(token)
+        part.rename(self.token(account))
 
     @property
     def logs(self) -> Path:

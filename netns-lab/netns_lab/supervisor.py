@@ -13,31 +13,30 @@ import signal
 import sys
 from collections.abc import Callable
 
-from kube.client import ApiError, Client
+from kube.client import Client
 from netns_lab import netns, topology
 from netns_lab.commands import (
     control_plane_processes,
     controller_process,
-    kubeconfig,
+    node_processes,
     router_processes,
     speaker_processes,
 )
 from netns_lab.frr import Router
+from netns_lab.install import ACCOUNTS, Installer
+from netns_lab.kube_proxies import KubeProxies, NodeProxies
 from netns_lab.kubelet import Kubelet
 from netns_lab.machines import Machines
 from netns_lab.orders import serve_orders
 from netns_lab.ordertable import OrderTable
-from netns_lab.plan import API_PORT, API_SERVER_PORT, LabPlan, plan_lab
+from netns_lab.plan import LabPlan, plan_lab
+from netns_lab.planes import KUBE, make_plane
 from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, ProcessPlan
 from netns_lab.progress import Progress
 from netns_lab.removal import remove_rest
-from netns_lab.seed import all_objects
 from netns_lab.service_proxy import ServiceProxies
 from netns_lab.state import Journal, StateFolder, own_start
-
-API_WAIT_S = 0.05
-API_LIMIT_S = 15.0
 
 LOG = logging.getLogger("netns_lab.supervisor")
 
@@ -45,12 +44,16 @@ LOG = logging.getLogger("netns_lab.supervisor")
 class Supervisor:
     """One lab."""
 
-    def __init__(self, plan: LabPlan, state: StateFolder, *, log_level: str) -> None:
+    def __init__(
+        self, plan: LabPlan, state: StateFolder, *, control_plane: str, log_level: str
+    ) -> None:
         self.plan = plan
         self.state = state
-        self.log_level = log_level
         self.processes: dict[str, Process] = {}
         self.progress = Progress()
+        self._real = control_plane == KUBE
+        self._plane = make_plane(control_plane, state)
+        self._log_level = log_level
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -61,7 +64,7 @@ class Supervisor:
         """Run the lab until `stop`."""
         self._prepare_folders()
         async with (
-            Client.connect(str(self.state.direct_kubeconfig)) as client,
+            Client.connect(str(self.state.admin_kubeconfig)) as client,
             asyncio.TaskGroup() as tasks,
         ):
             for plan in self._infrastructure():
@@ -76,7 +79,7 @@ class Supervisor:
             raise _Ended  # cancels the tasks that never end by themselves
 
     async def _live(self, tasks: asyncio.TaskGroup, client: Client) -> None:
-        pods, proxies = PodRunner(self.plan, client, tasks), ServiceProxies(self.plan, client)
+        pods, proxies = PodRunner(self.plan, client, tasks), self._proxies(client)
         kubelet = Kubelet(self.plan, client, self.processes, self.progress)
         machines = Machines(self.plan, self.state, self.processes, pods=pods, proxies=proxies)
         table = OrderTable(self, machines=machines, pods=pods, proxies=proxies, kubelet=kubelet)
@@ -89,15 +92,26 @@ class Supervisor:
             machines.close()
             proxies.close()
 
+    def _proxies(self, client: Client) -> NodeProxies:
+        if self._real:
+            return KubeProxies(self.plan, self.processes)
+        return ServiceProxies(self.plan, client)
+
     async def _bring_up(
         self,
         tasks: asyncio.TaskGroup,
         client: Client,
         pods: PodRunner,
-        proxies: ServiceProxies,
+        proxies: NodeProxies,
         kubelet: Kubelet,
     ) -> None:
-        await self._seed(client)
+        installer = Installer(self.plan, self.state, client)
+        await installer.wait_for_api()
+        if self._real:
+            self.progress.say("API server ready: CRDs, accounts and roles of manifests/ follow")
+            await installer.install_herald()
+            tasks.create_task(installer.keep_tokens())
+        await installer.seed()
         self.progress.say(f"API server ready with {len(self.plan.nodes)} nodes")
         for process in self._daemons():
             self._start(tasks, process)
@@ -110,16 +124,15 @@ class Supervisor:
         self.progress.finish()
 
     def _infrastructure(self) -> list[ProcessPlan]:
-        plans = control_plane_processes(self.plan, self.state)
+        plans = control_plane_processes(self.plan, self.state, self._plane)
         return [*plans, *router_processes(self.plan, self.state)]
 
     def _daemons(self) -> list[ProcessPlan]:
-        speakers = [
-            process
-            for node in self.plan.nodes
-            for process in speaker_processes(node, self.state, self.log_level)
-        ]
-        return [controller_process(self.plan, self.state, self.log_level), *speakers]
+        found = [controller_process(self.plan, self.state, self._log_level)]
+        for node in self.plan.nodes:
+            found += node_processes(node, self.state, self._plane)
+            found += speaker_processes(node, self.state, self._log_level)
+        return found
 
     def _start(self, tasks: asyncio.TaskGroup, plan: ProcessPlan) -> None:
         process = self.processes[plan.name] = Process(plan)
@@ -128,27 +141,14 @@ class Supervisor:
     def _prepare_folders(self) -> None:
         self.state.logs.mkdir(exist_ok=True)
         Router(self.state.frr).write()
-        self.state.kubeconfig.write_text(kubeconfig(API_PORT))
-        self.state.direct_kubeconfig.write_text(kubeconfig(API_SERVER_PORT))
+        self._plane.prepare()
+        for account in ACCOUNTS:
+            path = self.state.kubeconfig(account)
+            path.parent.mkdir(exist_ok=True)
+            self._plane.write_kubeconfig(path, account, self.state.token(account))
         for node in self.plan.nodes:
             for folder in ("run", "bgp", "state"):
                 (self.state.node(node.name) / folder).mkdir(parents=True)
-
-    async def _seed(self, client: Client) -> None:
-        """Create the lab's objects as soon as the API server answers."""
-        async with asyncio.timeout(API_LIMIT_S):
-            while True:
-                try:
-                    await client.get("/version")
-                    break
-                except ApiError:
-                    await asyncio.sleep(API_WAIT_S)
-        for path, obj in all_objects(self.plan):
-            try:
-                await client.create(path, obj)
-            except ApiError as error:
-                if error.status != 409:  # some namespaces are there from the start
-                    raise
 
 
 class _Ended(Exception):  # noqa: N818 -- an end in order, told to the task group
@@ -173,7 +173,9 @@ def main() -> None:
     )
     topology.build(plan)
     netns.enter(plan.host("control").namespace)
-    supervisor = Supervisor(plan, state, log_level=arguments.log_level)
+    supervisor = Supervisor(
+        plan, state, control_plane=arguments.control_plane, log_level=arguments.log_level
+    )
     if asyncio.run(_run(supervisor, tied_to=arguments.tied_to)):
         remove_rest(plan.name)
 
