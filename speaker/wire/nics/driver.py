@@ -167,6 +167,7 @@ class Nics:
         LOG.warning("stalled", extra={"fields": {"limit_s": self.pulse.limit_s}})
         for segment in self:
             segment.start_anew()
+        self.pulse.last = self._loop.time()  # with thousands of addresses this takes its time too
         return False
 
     def _tell_freshness(self) -> None:

@@ -24,6 +24,7 @@ from speaker.l2.responder import Responder
 from speaker.l2.segment import Segment
 from speaker.l2.udp import hello_frame, parse_hello_frame
 from speaker.seam.messages import AddressIntent, Message
+from speaker.wire.segment.schedule import FilterSchedule
 from speaker.wire.segment.sockets import SegmentSockets
 from speaker.wire.sockets import FrameSocket
 
@@ -34,11 +35,6 @@ BATCH = 64
 LIFE_SPACING_S = 0.1
 PROBE_S = 1.0
 """How long answers to a probe for an unwanted address are let in."""
-FILTER_SPACING_S = 0.01
-FILTER_REST_S = 0.25
-"""After a change the filter is coarse at once and exact once the addresses have rested so long."""
-SMALL = 60
-"""So many addresses have an exact filter at once."""
 HOSTS_ASKED = 8
 _NOBODY = IPv4Address(0)
 
@@ -74,9 +70,7 @@ class SegmentDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._watched: frozenset[Address] = frozenset()
-        self._filter_at: float | None = None
-        self._filter_exact = True
-        self._filtered = 0.0
+        self._filters = FilterSchedule()
         self._heard_life = 0.0
         self.counts: Counter[str] = Counter()
         self.drops: Counter[FrameDrop | DropReason] = Counter()
@@ -126,14 +120,14 @@ class SegmentDriver:
         """Take in who carries others' traffic, and who would answer if the segment is alive."""
         self._gratuitous.set_gateways(gateways)
         if hosts.keys() != self._hosts.keys():
-            self._refilter_soon()
+            self._filters.changed(len(self._wanted))
         self._hosts = hosts
         self.settle_soon()
 
     def want(self, intent: AddressIntent) -> None:
         """Pass an intent to the core."""
         if intent.address not in self._wanted:
-            self._refilter_soon()
+            self._filters.changed(len(self._wanted))
         self._wanted[intent.address] = intent
         self._core.set_intent(intent, self._loop.time())
         self.settle_soon()
@@ -142,7 +136,7 @@ class SegmentDriver:
         """Withdraw an address; nothing when it isn't wanted."""
         if self._wanted.pop(address, None) is None:
             return
-        self._refilter_soon()
+        self._filters.changed(len(self._wanted))
         self._core.remove_intent(address, self._loop.time())
         self.settle_soon()
 
@@ -157,7 +151,7 @@ class SegmentDriver:
         for each in self._sockets:
             self.counts["frames_dropped_by_kernel"] += each.dropped_by_kernel()
         if self._core.watched_addresses != self._watched:
-            self._refilter_soon()
+            self._filters.changed(len(self._wanted))
         self._refresh_credit += len(self._refresh) * passed_s / REFRESH_S
         while self._refresh_credit >= 1 and self._refresh:
             self._refresh_credit -= 1
@@ -270,7 +264,7 @@ class SegmentDriver:
             self._soon.cancel()
             self._soon = None
         now = self._loop.time()
-        if self._filter_at is not None and now >= self._filter_at:
+        if self._filters.at is not None and now >= self._filters.at:
             self._refilter(now)
         while (action := self._core.next_action()) is not None:
             self._perform[type(action)](action)
@@ -282,7 +276,7 @@ class SegmentDriver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        wanted = (self._core.next_deadline(), self._gratuitous.next_deadline(), self._filter_at)
+        wanted = (self._core.next_deadline(), self._gratuitous.next_deadline(), self._filters.at)
         at = min((each for each in wanted if each is not None), default=None)
         if at is not None:
             self._timer = self._loop.call_at(max(at, now), self._on_time, at)
@@ -297,19 +291,12 @@ class SegmentDriver:
             self._core.handle_deadline(now)
         self.settle()
 
-    def _refilter_soon(self) -> None:
-        self._filter_exact = len(self._wanted) <= SMALL
-        if self._filter_at is None or self._filter_at > self._filtered + FILTER_SPACING_S:
-            self._filter_at = self._filtered + FILTER_SPACING_S
-
     def _refilter(self, now: float) -> None:
         self._probed = {a: until for a, until in self._probed.items() if until > now}
         self._watched = self._core.watched_addresses
         watched = {*self._watched, *self._probed, *self._hosts}
-        self._sockets.refilter(self._wanted, watched, exact=self._filter_exact)
-        self._filtered = self._loop.time()
-        self._filter_at = None if self._filter_exact else self._filtered + FILTER_REST_S
-        self._filter_exact = True
+        self._sockets.refilter(self._wanted, watched, exact=self._filters.exact)
+        self._filters.made(now, self._loop.time())
 
     # -- what the core asks for
 
@@ -338,7 +325,7 @@ class SegmentDriver:
         now = self._loop.time()
         self._probed[action.address] = now + PROBE_S
         if action.address not in self._wanted:
-            self._filter_exact = len(self._wanted) <= SMALL
+            self._filters.changed(len(self._wanted))
             self._refilter(now)  # before asking, or the answer would be dropped
         self._ask(action.address, None)
 
