@@ -20,7 +20,7 @@ from controller.patches import patch_for
 from controller.planner import Planner, View
 from controller.pool_status.driver import PoolCounters
 from controller.status import count_pools
-from controller.view import NEEDED, Outlook, is_known, metallb_controllers, outlook_of
+from controller.view import NEEDED, Outlook, may_lead, metallb_controllers, outlook_of
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
@@ -135,7 +135,7 @@ class Reconciler:
             self._role_changed.clear()
             if self._ending or self._planner is not None or not self._leadership.leads():
                 continue
-            if not is_known(self._snapshot) or metallb_controllers(self._snapshot):
+            if not may_lead(self._snapshot):
                 continue
             try:
                 await self._take_over()

@@ -14,6 +14,9 @@ NEEDED = frozenset({Kind.SERVICE, Kind.IP_ADDRESS_POOL, Kind.NAMESPACE})
 """What must have been listed before anything is planned: unknown is not empty."""
 
 
+WANTED = frozenset({Kind.NODE, Kind.POD})
+"""What should be known too, unless it cannot be had: it keeps us from mistakes."""
+
 METALLB_CONTROLLER = (
     {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "controller"},
     {"app": "metallb", "component": "controller"},
@@ -35,6 +38,12 @@ def metallb_controllers(snapshot: Snapshot) -> tuple[ObjectName, ...]:
 def is_known(snapshot: Snapshot) -> bool:
     """Tell whether enough has been listed to plan."""
     return snapshot.listed >= NEEDED
+
+
+def may_lead(snapshot: Snapshot) -> bool:
+    """Tell whether a controller that sees this may begin to give addresses."""
+    seen = snapshot.listed | snapshot.unavailable.keys()
+    return is_known(snapshot) and seen >= WANTED and not metallb_controllers(snapshot)
 
 
 @dataclass(frozen=True, slots=True)

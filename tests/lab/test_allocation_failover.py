@@ -1,0 +1,198 @@
+"""Two real controllers and a real API server: whatever happens to the leader, addresses stay.
+
+The API server runs in the test's own loop on loopback, the controllers are processes.
+"""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from kube.api import ApiError, object_path
+from kube.objects import ObjectName
+from tests.controller.live import NAMESPACE, Live, live, until
+
+pytestmark = pytest.mark.netns
+
+SERVICES = 1000
+LEASE_S = 2
+LEASE = object_path("Lease", ObjectName(NAMESPACE, "herald-controller"))
+
+
+class Controller:
+    """One controller process."""
+
+    def __init__(self, name: str, process: Process, metrics_port: int) -> None:
+        self.name = name
+        self.process = process
+        self._metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+
+    async def leading(self) -> bool | None:
+        """Tell whether it believes to lead; None when it doesn't answer."""
+        try:
+            async with (
+                asyncio.timeout(1.0),
+                aiohttp.ClientSession() as session,
+                session.get(self._metrics) as answer,
+            ):
+                return "herald_controller_leading 1.0" in await answer.text()
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+    async def follows(self) -> bool:
+        """Tell whether it answers and believes not to lead."""
+        return await self.leading() is False
+
+
+@asynccontextmanager
+async def controller(there: Live, name: str) -> AsyncIterator[Controller]:
+    """Run `herald-controller` while the context lasts."""
+    port = free_port()
+    log = Path(there.kubeconfig).with_name(f"{name}.log")
+    flags = {
+        "kubeconfig": there.kubeconfig,
+        "pod-name": name,
+        "lease-s": LEASE_S,
+        "metrics-port": port,
+        "health-port": free_port(),
+    }
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from controller.main import main; main()",
+            *(f"--{flag}={value}" for flag, value in flags.items()),
+            stderr=stderr,
+        )
+        try:
+            yield Controller(name, process, port)
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            await process.wait()
+
+
+async def holder(there: Live) -> str:
+    """Return the name of the replica that the Lease names."""
+    spec = (await there.client.get(LEASE))["spec"]
+    return str(spec["holderIdentity"]).rpartition("_")[0]
+
+
+async def lease(there: Live) -> dict[str, dict[str, str]] | None:
+    try:
+        return await there.client.get(LEASE)
+    except ApiError:
+        return None
+
+
+async def create_services(there: Live, first: int, last: int) -> None:
+    """Create Services, some at a time."""
+    gate = asyncio.Semaphore(20)
+
+    async def create(i: int) -> None:
+        async with gate:
+            await there.create_service(f"s{i:04}")
+
+    await asyncio.gather(*(create(i) for i in range(first, last)))
+
+
+def with_address(there: Live, count: int) -> Callable[[], object]:
+    async def enough() -> dict[str, list[str]] | None:
+        found = {name: got for name, got in (await there.all_addresses()).items() if got}
+        return found if len(found) >= count else None
+
+    return enough
+
+
+def assert_each_has_its_own(found: dict[str, list[str]]) -> None:
+    given = [address for addresses in found.values() for address in addresses]
+    assert len(given) == len(set(given))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def two_controllers(
+    folder: Path,
+) -> AsyncIterator[tuple[Live, Controller, Controller]]:
+    """Give the API server, the leader and the one that stands by."""
+    async with AsyncExitStack() as stack:
+        there = await stack.enter_async_context(live(folder))
+        await there.create_pool("first-pool", "10.32.0.0/20")
+        both = {
+            name: await stack.enter_async_context(controller(there, name)) for name in ("a", "b")
+        }
+        await until(lambda: lease(there), 15.0)
+        leader = both.pop(await holder(there))
+        [other] = both.values()
+        await until(leader.leading, 15.0)
+        await until(other.follows, 15.0)
+        yield there, leader, other
+
+
+async def test_leader_killed_in_the_middle_loses_and_doubles_none(tmp_path: Path) -> None:
+    async with two_controllers(tmp_path) as (there, leader, other):
+        creating = asyncio.create_task(create_services(there, 0, SERVICES))
+        before = await until(with_address(there, SERVICES // 4), 30.0)
+        leader.process.kill()
+        assert len(before) < SERVICES
+        await creating
+
+        after = await until(with_address(there, SERVICES), 30.0)
+
+        assert_each_has_its_own(after)
+        assert {name: after[name] for name in before} == before
+        assert await other.leading()
+
+
+async def test_frozen_leader_that_wakes_does_no_harm(tmp_path: Path) -> None:
+    async with two_controllers(tmp_path) as (there, leader, other):
+        creating = asyncio.create_task(create_services(there, 0, SERVICES // 2))
+        before = await until(with_address(there, SERVICES // 8), 30.0)
+        leader.process.send_signal(signal.SIGSTOP)
+        await creating
+        await until(other.leading, 20.0)
+        after = await until(with_address(there, SERVICES // 2), 30.0)
+        assert {name: after[name] for name in before} == before
+
+        leader.process.send_signal(signal.SIGCONT)
+        await until(leader.follows, 10.0)
+        await create_services(there, SERVICES // 2, SERVICES // 2 + 50)
+        last = await until(with_address(there, SERVICES // 2 + 50), 20.0)
+
+        assert_each_has_its_own(last)
+        assert {name: last[name] for name in after} == after
+        assert await holder(there) == other.name
+
+
+async def test_leader_that_ends_hands_over_at_once(tmp_path: Path) -> None:
+    async with two_controllers(tmp_path) as (there, leader, other):
+        leader.process.terminate()
+        assert await leader.process.wait() == 0
+        # Well under the Lease's duration from the last renewal plus the retry.
+        await until(other.leading, LEASE_S)
+        await there.create_service("late")
+
+        await until(lambda: there.addresses("late"), 5.0)
+
+
+async def test_logs_are_json(tmp_path: Path) -> None:
+    async with two_controllers(tmp_path) as (_, leader, _):
+        leader.process.terminate()
+        await leader.process.wait()
+        text = (tmp_path / f"{leader.name}.log").read_text()
+
+        assert all(json.loads(line)["event"] for line in text.splitlines())
