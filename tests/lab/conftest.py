@@ -1,7 +1,7 @@
 """Labs for tests: one a module, skipped with its reason where none can be had.
 
 With HERALD_REQUIRE_LAB=1 a lab that can't be had is a failure: a check that was skipped in silence
-is worth nothing.
+is worth nothing. HERALD_REQUIRE_KUBE=1 does the same for the real control plane.
 """
 
 import os
@@ -12,6 +12,8 @@ import pytest
 
 from netns_lab import frr
 from netns_lab.lab import Lab
+from netns_lab.orders import LabError
+from netns_lab.planes import EMBEDDED, check_plane
 
 
 def why_no_lab() -> str:
@@ -34,14 +36,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module's tests on each control plane that its `CONTROL_PLANES` names."""
+    if "lab" in metafunc.fixturenames:
+        planes = getattr(metafunc.module, "CONTROL_PLANES", (EMBEDDED,))
+        metafunc.parametrize("lab", planes, indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab for the module; `LAB_NODES = 2` in the module chooses its size, 3 by default.
 
     Labs of several test runs may be up at once: the process id is in the name.
     """
-    name = f"t{os.getpid()}"
-    there = Lab.up(name, getattr(request.module, "LAB_NODES", 3), tied=True)
+    plane = request.param
+    try:
+        check_plane(plane)
+    except LabError as error:
+        if os.environ.get("HERALD_REQUIRE_KUBE") == "1":
+            raise
+        pytest.skip(str(error))
+    nodes = getattr(request.module, "LAB_NODES", 3)
+    there = Lab.up(f"t{os.getpid()}", nodes, control_plane=plane, tied=True)
     try:
         yield there
     finally:

@@ -11,6 +11,7 @@ from tests.lab.until import until
 
 pytestmark = pytest.mark.netns
 
+CONTROL_PLANES = ("embedded", "kube")
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
 URL = "http://192.168.4.10:8090"
