@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -94,20 +93,13 @@ class ClusterReach:
             *(*self._kubectl, "-n", self._namespace, "port-forward"),
             *(f"pod/{self._pods[node]}", f":{STATUS_PORT}", "--address", "127.0.0.1"),
         ]
-        forward = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        try:
-            assert forward.stdout is not None
-            port = FORWARDING.match(forward.stdout.readline())
-            if port is None:
-                return None
-            url = f"http://127.0.0.1:{int(port[1])}/status"
-            with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
-                return _parsed(answer.read())
-        except (urllib.error.URLError, OSError):
-            return None
-        finally:
-            forward.kill()
-            forward.wait()
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as forward:
+            try:
+                return _through(forward)
+            finally:
+                forward.kill()
 
     def get(self, path: str) -> Json | None:
         """Ask the API server as kubectl would."""
@@ -166,6 +158,20 @@ def all_status(reach: Reach) -> dict[str, Json | None]:
     nodes = reach.nodes()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return dict(zip(nodes, pool.map(reach.status, nodes), strict=True))
+
+
+def _through(forward: "subprocess.Popen[bytes]") -> Json | None:
+    """Return the status page at the near end of a port-forward."""
+    assert forward.stdout is not None
+    port = FORWARDING.match(forward.stdout.readline())
+    if port is None:
+        return None
+    try:
+        url = f"http://127.0.0.1:{int(port[1])}/status"
+        with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
+            return _parsed(answer.read())
+    except OSError:
+        return None
 
 
 def _kubectl() -> str:
