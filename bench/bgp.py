@@ -8,68 +8,18 @@ import asyncio
 import os
 import signal
 import statistics
-import subprocess
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
 from speaker.seam.messages import RouteRemoved
 from tests.lab.bgp_lab import BgpLab, bgp_lab, children, frr_config, peer, route
+from tests.lab.kernel_routes import KernelRoutes, kernel_of
 
 ROUNDS = 20
 VIP = "192.168.4.10/32"
 FLOOR = "192.168.4.1/32"
 THOUSAND = [f"10.64.{i // 250}.{i % 250}/32" for i in range(1000)]
-
-
-class KernelRoutes:
-    """The router's kernel routes, as the kernel tells of each change."""
-
-    def __init__(self, lines: asyncio.StreamReader) -> None:
-        self._lines = lines
-        self.present: set[str] = set()
-        self._changed = asyncio.Condition()
-
-    async def follow(self) -> None:
-        """Read changes for ever."""
-        while line := (await self._lines.readline()).decode():
-            words = line.split()
-            gone = words[0] == "Deleted"
-            prefix = f"{words[gone]}/32"
-            async with self._changed:
-                (self.present.discard if gone else self.present.add)(prefix)
-                self._changed.notify_all()
-
-    async def until(
-        self, prefixes: set[str], *, there: bool = True, limit_s: float = 20.0
-    ) -> float:
-        """Wait until all are there (or none); return when."""
-
-        def holds() -> bool:
-            return prefixes <= self.present if there else not prefixes & self.present
-
-        async with asyncio.timeout(limit_s), self._changed:
-            await self._changed.wait_for(holds)
-        return time.monotonic()
-
-
-@asynccontextmanager
-async def kernel_of(lab: BgpLab) -> AsyncIterator[KernelRoutes]:
-    """Follow the router's kernel."""
-    child = await asyncio.create_subprocess_exec(
-        "ip", "-n", lab.namespaces.router, "monitor", "route", stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    routes = KernelRoutes(child.stdout)
-    following = asyncio.create_task(routes.follow())
-    try:
-        yield routes
-    finally:
-        following.cancel()
-        child.kill()
-        await child.wait()
 
 
 def print_ms(name: str, seconds: list[float]) -> None:
@@ -135,7 +85,10 @@ async def repair(lab: BgpLab, kernel: KernelRoutes, number: signal.Signals, name
 
 async def main() -> None:
     """Run all."""
-    async with bgp_lab(frr_config(), tag="bgp-bench") as lab, kernel_of(lab) as kernel:
+    async with (
+        bgp_lab(frr_config(), tag="bgp-bench") as lab,
+        kernel_of(lab.namespaces.router) as kernel,
+    ):
         lab.brain.say(peer(), route(FLOOR))
         lab.brain.start()
         await kernel.until({FLOOR})

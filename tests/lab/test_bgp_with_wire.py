@@ -1,0 +1,127 @@
+"""wire and bgp as two real processes against FRR's bgpd and bfdd; the test is the brain of both."""
+
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from speaker.seam.messages import BfdIntent, BfdReport, BfdState, SessionState
+from tests.lab.bgp_lab import (
+    ROUTER,
+    SPEAKER,
+    BgpLab,
+    bgp_lab,
+    frr_config,
+    needs_lab,
+    peer,
+    route,
+    run,
+    until,
+)
+from tests.lab.kernel_routes import KernelRoutes, kernel_of
+from tests.lab.wire_lab import WireProcess, identity
+
+pytestmark = needs_lab
+VIP = "192.168.4.10/32"
+FRR_CONFIG = (
+    frr_config("bfd", "bfd profile fast")
+    + "bfd\n profile fast\n  receive-interval 100\n  transmit-interval 100\n"
+)
+INTENT = BfdIntent(ip_address(ROUTER), ip_address(SPEAKER), transmit_ms=100, receive_ms=100)
+
+
+@dataclass
+class WholeLab:
+    """Both processes, and the router's kernel."""
+
+    bgp: BgpLab
+    wire: WireProcess
+    kernel: KernelRoutes
+
+    def bfd(self) -> BfdState | None:
+        """The session's state as wire tells it."""
+        report = self.wire.held(BfdReport, ip_address(ROUTER))
+        return report.state if report else None
+
+    def session(self) -> SessionState | None:
+        """The session's state as bgp tells it."""
+        report = self.bgp.brain.session("router")
+        return report.state if report else None
+
+
+@contextlib.asynccontextmanager
+async def whole_lab(*flags: str) -> AsyncIterator[WholeLab]:
+    """Run both, with BFD up and the route in the router's kernel."""
+    async with bgp_lab(FRR_CONFIG, *flags) as bgp, kernel_of(bgp.namespaces.router) as kernel:
+        wire = WireProcess(bgp.namespaces.speaker, "node1", bgp.folder)
+        wire.intents = [identity("node1"), INTENT]
+        try:
+            wire.start("--grace-s", "3")
+            wire.dial()
+            bgp.brain.say(peer(bfd=True), route(VIP))
+            bgp.brain.start()
+            lab = WholeLab(bgp, wire, kernel)
+            await kernel.until({VIP})
+            await until(lambda: lab.bfd() is BfdState.UP, "BFD up")
+            await until(lambda: fast(bgp), "the fast interval")
+            yield lab
+        finally:
+            await wire.hang_up()
+            wire.kill()
+
+
+def fast(lab: BgpLab) -> bool:
+    """Tell whether bfdd has taken our fast interval."""
+    [found] = lab.frr.json("show bfd peers") or [{}]
+    return bool(found.get("remote-transmit-interval", 1000) == 100)
+
+
+def cut(lab: WholeLab) -> None:
+    """Lose every packet, with the carrier up: a switch in between has died."""
+    rules = "table inet cut { chain all { type filter hook %s priority 0; policy drop; }; }"
+    for hook in ("input", "output"):
+        words = (rules % hook).replace(" all ", f" {hook} ")
+        run("ip", "netns", "exec", lab.bgp.namespaces.speaker, "nft", words)
+
+
+def heal(lab: WholeLab) -> None:
+    """End `cut`."""
+    delete = ("nft", "delete", "table", "inet", "cut")
+    run("ip", "netns", "exec", lab.bgp.namespaces.speaker, *delete)
+
+
+async def test_a_cut_path_withdraws_within_detection_time_and_all_comes_back() -> None:
+    async with whole_lab() as lab:
+        began = time.monotonic()
+        cut(lab)
+        gone = await lab.kernel.until({VIP}, there=False)
+        assert gone - began < 0.6
+        await until(lambda: lab.session() is SessionState.HELD_DOWN, "held down")
+        heal(lab)
+
+        await lab.kernel.until({VIP})
+        assert lab.bfd() is BfdState.UP
+
+
+async def test_a_dead_bfdd_withdraws_and_holds_the_session_down() -> None:
+    async with whole_lab() as lab:
+        lab.bgp.frr.stop("bfdd")
+        await lab.kernel.until({VIP}, there=False)
+        await until(lambda: lab.session() is SessionState.HELD_DOWN, "held down")
+        lab.bgp.frr.start_daemon("bfdd")
+
+        await lab.kernel.until({VIP})
+
+
+async def test_wire_and_bgp_stopped_together_withdraw_before_bfd_ends() -> None:
+    async with whole_lab("--bgp-wait-s", "1") as lab:
+        began = time.monotonic()
+        lab.wire.signal(signal.SIGTERM)
+        lab.bgp.speaker.terminate()
+        gone = await lab.kernel.until({VIP}, there=False)
+
+        assert 1.0 <= gone - began < 2.0, "de-preferred for the wait, and no longer"
+        await until(lab.bgp.speaker.ended, "bgp's end")
+        assert lab.bgp.speaker.status == 0
