@@ -193,6 +193,8 @@ class VirtualSegment:
         node = self.nodes[name]
         node.frozen = False
         queue, node.inbox = node.inbox, []
+        if not node.alive:
+            return
         if noticed:
             node.core.stalled(self.now)
         else:

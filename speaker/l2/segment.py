@@ -253,10 +253,9 @@ class Segment:
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due; long work is done in slices of a few ms."""
-        due = self.next_deadline()
-        if due is not None and now - due > LATE_S:
-            late_s = min(now - due, self._ground.timing.detection_s)
-            self._ground.neighbours.forgive(now + late_s)
+        late_s = now - self._clocked_deadline()
+        if self._speaking and late_s > LATE_S:
+            self._ground.neighbours.forgive(now + min(late_s, self._ground.timing.detection_s))
         self._ownership.witnesses.handle_deadline(now)
         self._turn(now)
 
@@ -265,13 +264,17 @@ class Segment:
         at = self._ownership.records.next_deadline()
         if not self._speaking:
             return at
-        due = min(
+        due = self._clocked_deadline()
+        return due if at is None else min(at, due)
+
+    def _clocked_deadline(self) -> float:
+        """Return the next deadline but for the records': theirs is often `at once`."""
+        return min(
             self._sender.next_deadline(),
             self._electorate.next_deadline(),
             self._identities.next_deadline(),
             self._ownership.witnesses.next_deadline(),
         )
-        return due if at is None else min(at, due)
 
     def next_action(self) -> Action | None:
         """Return the next thing to do, once; None when there is no more."""
