@@ -81,4 +81,5 @@ class _Maker:
 
     def _default(self, raw: Json) -> Any:
         default = raw.get("default")
-        return default if default else None
+        # An empty text, list or object is what leaving the field out means anyway.
+        return default if default and not isinstance(default, dict) else None
