@@ -1,9 +1,60 @@
-"""The names of the wire process's counters: from what its parts count to `name:label=value`."""
+"""What the wire process counts, and under which names: `name:label=value`. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 
 from speaker.hello.packet import DropReason
 from speaker.l2.ethernet import FrameDrop
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(slots=True)
+class AddressCounts:
+    """Frames by address, as MetalLB counts them; keyed by the packed address for speed."""
+
+    requests: Counter[bytes] = field(default_factory=Counter)
+    "Questions for an address answered for here."
+    answers: Counter[bytes] = field(default_factory=Counter)
+    gratuitous: Counter[bytes] = field(default_factory=Counter)
+
+    def forget(self, address: Address) -> None:
+        """Drop an address that is no longer wanted."""
+        for each in (self.requests, self.answers, self.gratuitous):
+            each.pop(address.packed, None)
+
+
+def asked_address(frame: bytes) -> bytes:
+    """Return the packed address that an ARP request or a solicitation asks for."""
+    return frame[38:42] if frame[12:14] == b"\x08\x06" else frame[62:78]
+
+
+def told_address(frame: bytes) -> bytes:
+    """Return the packed address that a gratuitous frame of ours tells of."""
+    return frame[28:32] if frame[12:14] == b"\x08\x06" else frame[62:78]
+
+
+def address_counters(of: Iterable[AddressCounts]) -> Iterator[tuple[str, float]]:
+    """Name the counters by address, summed over the NICs."""
+    total = AddressCounts()
+    for each in of:
+        total.requests.update(each.requests)
+        total.answers.update(each.answers)
+        total.gratuitous.update(each.gratuitous)
+    for name, counts in (
+        ("requests", total.requests),
+        ("answers", total.answers),
+        ("gratuitous", total.gratuitous),
+    ):
+        for packed, count in counts.items():
+            yield f"herald_wire_address_{name}:ip={unpacked(packed)}", count
+
+
+def unpacked(packed: bytes) -> Address:
+    """Return the address of 4 or 16 octets."""
+    return IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
 
 
 def interface_counters(

@@ -26,7 +26,7 @@ from speaker.seam.messages import (
 )
 from speaker.seam.mirror import Mirror
 from speaker.wire.bfd.driver import BfdDriver
-from speaker.wire.counters import interface_counters, labelled
+from speaker.wire.counters import address_counters, interface_counters, labelled
 from speaker.wire.nics.driver import Nics, WireConfig
 
 TICK_S = 1.0
@@ -86,6 +86,7 @@ class Wire:
                 segment.core.interval_s
             )
             values |= interface_counters(interface, segment.counted(), segment.drops)
+        values |= address_counters(segment.addresses for segment in self.nics)
         values |= labelled("failures", "what", self.nics.failures() + self.bfd.failures)
         drops = {reason.value: count for reason, count in self.bfd.table.drops.items()}
         values |= labelled("bfd_dropped", "reason", drops)

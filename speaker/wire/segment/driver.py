@@ -17,13 +17,15 @@ from speaker.l2 import actions
 from speaker.l2.arp import parse_arp
 from speaker.l2.enquiry import question
 from speaker.l2.ethernet import FrameDrop, Mac
-from speaker.l2.gratuitous import REFRESH_S, Gratuitous
+from speaker.l2.gratuitous import Gratuitous
 from speaker.l2.links import Link
 from speaker.l2.ndp import Advertisement, parse_ndp
+from speaker.l2.refresh import Refresh
 from speaker.l2.responder import Responder
 from speaker.l2.segment import Segment
 from speaker.l2.udp import hello_frame, parse_hello_frame
 from speaker.seam.messages import AddressIntent, Message
+from speaker.wire.counters import AddressCounts, asked_address, told_address
 from speaker.wire.segment.schedule import FilterSchedule
 from speaker.wire.segment.sockets import SegmentSockets
 from speaker.wire.sockets import FrameSocket
@@ -65,14 +67,14 @@ class SegmentDriver:
         self._wanted: dict[Address, AddressIntent] = {}
         self._probed: dict[Address, float] = {}
         self._hosts: Mapping[Address, Mac | None] = {}
-        self._refresh: dict[Address, None] = {}
-        self._refresh_credit = 0.0
+        self._refresh = Refresh()
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._watched: frozenset[Address] = frozenset()
         self._filters = FilterSchedule()
         self._heard_life = 0.0
         self.counts: Counter[str] = Counter()
+        self.addresses = AddressCounts()
         self.drops: Counter[FrameDrop | DropReason] = Counter()
         self._perform: Mapping[type[object], Callable[..., None]] = {
             actions.SendHello: self._send_hello,
@@ -102,7 +104,9 @@ class SegmentDriver:
 
     def counted(self) -> Mapping[str, int]:
         """Return counters and gauges by name."""
-        return {**self.counts, "addresses_answered": len(self._responder)}
+        failures = sum(sum(each.failures.values()) for each in self._sockets)
+        gauges = {"addresses_answered": len(self._responder), "socket_failures": failures}
+        return {**self.counts, **gauges}
 
     # -- what the process tells
 
@@ -137,6 +141,7 @@ class SegmentDriver:
         if self._wanted.pop(address, None) is None:
             return
         self._filters.changed(len(self._wanted))
+        self.addresses.forget(address)
         self._core.remove_intent(address, self._loop.time())
         self.settle_soon()
 
@@ -152,11 +157,7 @@ class SegmentDriver:
             self.counts["frames_dropped_by_kernel"] += each.dropped_by_kernel()
         if self._core.watched_addresses != self._watched:
             self._filters.changed(len(self._wanted))
-        self._refresh_credit += len(self._refresh) * passed_s / REFRESH_S
-        while self._refresh_credit >= 1 and self._refresh:
-            self._refresh_credit -= 1
-            address = next(iter(self._refresh))
-            self._refresh[address] = self._refresh.pop(address)  # to the end
+        for address in self._refresh.due(passed_s):
             if self._core.refresh_allowed:
                 self._gratuitous.refresh(address, self._loop.time())
         self.settle_soon()
@@ -183,8 +184,7 @@ class SegmentDriver:
                 return
             reply = responder.reply_to_arp(frame)
             if isinstance(reply, bytes):
-                requests.send(reply)
-                self.counts["requests_answered"] += 1
+                self._count_answer(frame, left=requests.send(reply))
             else:
                 self.drops[reply] += 1
 
@@ -222,9 +222,13 @@ class SegmentDriver:
         reply = self._responder.reply_to_solicitation(packet)
         if isinstance(reply, FrameDrop):
             return reply
-        self._sockets.ndp.send(reply)
-        self.counts["requests_answered"] += 1
+        self._count_answer(frame, left=self._sockets.ndp.send(reply))
         return None
+
+    def _count_answer(self, asked: bytes, *, left: bool) -> None:
+        address = asked_address(asked)
+        self.addresses.requests[address] += 1
+        self.addresses.answers[address] += left
 
     def _take_hello(self, frame: bytes) -> FrameDrop | DropReason | None:
         datagram = parse_hello_frame(frame)
@@ -269,7 +273,7 @@ class SegmentDriver:
         while (action := self._core.next_action()) is not None:
             self._perform[type(action)](action)
         for frame in self._gratuitous.frames_to_send(now):
-            self.counts["gratuitous_sent"] += self._sockets.send(frame)
+            self.addresses.gratuitous[told_address(frame)] += self._sockets.send(frame)
         self._arm(now)
 
     def _arm(self, now: float) -> None:
@@ -307,13 +311,13 @@ class SegmentDriver:
         self.counts["hellos_sent"] += self._sockets.send(frame)
 
     def _answer(self, action: actions.Answer) -> None:
-        self._refresh.setdefault(action.address)
+        self._refresh.add(action.address)
         self._responder.answer(action.address)
 
     def _silence(self, action: actions.Silence) -> None:
         self._responder.silence(action.address)
         self._gratuitous.silence(action.address)
-        self._refresh.pop(action.address, None)
+        self._refresh.remove(action.address)
 
     def _announce(self, action: actions.Announce) -> None:
         self._gratuitous.announce(action.address, self._loop.time())

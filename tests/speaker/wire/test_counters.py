@@ -1,6 +1,16 @@
 from speaker.hello.packet import DropReason
+from speaker.l2.arp import Operation, arp_announcement, arp_request
 from speaker.l2.ethernet import FrameDrop
-from speaker.wire.counters import interface_counters, labelled
+from speaker.l2.ndp import advertisement, solicitation
+from speaker.wire.counters import (
+    AddressCounts,
+    address_counters,
+    asked_address,
+    interface_counters,
+    labelled,
+    told_address,
+)
+from tests.speaker.l2.vectors import CLIENT, CLIENT4, CLIENT6, NODE, VIP4
 
 
 def test_a_nics_counters_are_named_and_labelled() -> None:
@@ -17,3 +27,31 @@ def test_a_nics_counters_are_named_and_labelled() -> None:
 
 def test_values_become_labels() -> None:
     assert dict(labelled("failures", "what", {"open": 1})) == {"herald_wire_failures:what=open": 1}
+
+
+def test_addresses_are_counted_over_all_nics_under_the_names_the_brain_knows() -> None:
+    lan, mgmt = AddressCounts(), AddressCounts()
+    lan.requests[VIP4.packed] += 2
+    mgmt.requests[VIP4.packed] += 1
+    lan.answers[CLIENT6.packed] += 1
+
+    assert dict(address_counters([lan, mgmt])) == {
+        "herald_wire_address_requests:ip=192.168.4.10": 3,
+        "herald_wire_address_answers:ip=fd00:4::2": 1,
+    }
+
+
+def test_an_unwanted_address_is_counted_no_more() -> None:
+    counts = AddressCounts()
+    counts.gratuitous[VIP4.packed] += 1
+    counts.forget(VIP4)
+    counts.forget(CLIENT6)
+
+    assert dict(address_counters([counts])) == {}
+
+
+def test_the_address_is_found_in_every_kind_of_frame() -> None:
+    assert asked_address(arp_request(VIP4, mac=NODE, sender=CLIENT4)) == VIP4.packed
+    assert asked_address(solicitation(CLIENT6, mac=CLIENT, sender=CLIENT6)) == CLIENT6.packed
+    assert told_address(arp_announcement(VIP4, NODE, Operation.REPLY)) == VIP4.packed
+    assert told_address(advertisement(CLIENT6, NODE)) == CLIENT6.packed
