@@ -1,0 +1,156 @@
+"""The manifests on a real API server: they install, judge as our models do, and grant no more.
+
+The daemons of the lab run under exactly the shipped roles, so the audit log shows what they lack
+and what they have in vain.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netns_lab.lab import ApiRefusedError, Lab
+from netns_lab.manifests import Manifest, read_file
+from tests.lab.until import until
+
+pytestmark = pytest.mark.netns
+
+CONTROL_PLANES = ("kube",)
+LAB_NODES = 1
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+SAMPLES = MANIFESTS / "samples"
+SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
+POOL_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ipaddresspools.metallb.io"
+URL = "http://192.168.4.10:8090"
+
+
+def samples(name: str) -> list[Manifest]:
+    return read_file(str(SAMPLES / name))
+
+
+def tried(lab: Lab, manifest: Manifest) -> str:
+    """Why the server refuses the object, empty if it would take it."""
+    try:
+        lab.request("POST", f"{manifest.collection}?dryRun=All", manifest.obj)
+    except ApiRefusedError as error:
+        if error.status != 422:
+            raise
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("name", ["first-pool.yaml", "bgp-router.yaml", "everything.yaml"])
+def test_good_samples_are_taken(lab: Lab, name: str) -> None:
+    assert [why for each in samples(name) if (why := tried(lab, each))] == []
+
+
+@pytest.mark.parametrize("name", ["bad/schema.yaml", "bad/rules.yaml"])
+def test_bad_samples_are_refused(lab: Lab, name: str) -> None:
+    assert [each.words for each in samples(name) if not tried(lab, each)] == []
+
+
+def test_what_only_validation_can_refuse_passes_the_schema(lab: Lab) -> None:
+    assert [why for each in samples("bad/meaning.yaml") if (why := tried(lab, each))] == []
+
+
+def test_immutable_fields_cannot_be_changed(lab: Lab) -> None:
+    (peer,) = (each for each in samples("bgp-router.yaml") if each.obj["kind"] == "BGPPeer")
+    peer.obj["metadata"]["name"] = "immutable"
+    peer.obj["spec"]["enableGracefulRestart"] = True
+    lab.request("POST", peer.collection, peer.obj)
+    with pytest.raises(ApiRefusedError, match="immutable"):
+        lab.patch(peer.path, {"spec": {"enableGracefulRestart": False}})
+    lab.request("DELETE", peer.path)
+
+
+def test_old_peer_version_is_converted_without_inventing_timers(lab: Lab) -> None:
+    path = "/apis/metallb.io/{}/namespaces/metallb-system/bgppeers"
+    spec = {"myASN": 64512, "peerASN": 64999, "peerAddress": "192.168.4.99"}
+    obj = {"apiVersion": "metallb.io/v1beta1", "kind": "BGPPeer", "metadata": {"name": "old"}}
+    lab.request("POST", path.format("v1beta1"), obj | {"spec": spec})
+    new = lab.request("GET", path.format("v1beta2") + "/old")
+    assert new["apiVersion"] == "metallb.io/v1beta2"
+    assert not {"holdTime", "keepaliveTime"} & set(new["spec"])
+    lab.request("DELETE", path.format("v1beta2") + "/old")
+
+
+@pytest.mark.parametrize("overlay", ["l2-only", "bgp", "realtime"])
+def test_kubectl_installs_each_variant(lab: Lab, overlay: str) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not there")
+    config = f"--kubeconfig={lab.state.admin_kubeconfig}"
+    folder = str(MANIFESTS / "overlays" / overlay)
+    command = [kubectl, config, "apply", "--dry-run=server", "-k", folder]
+    done = lab.exec("control", command)
+    assert done.returncode == 0, done.stderr
+    assert "daemonset.apps/herald-speaker created" in done.stdout
+
+
+def audit(lab: Lab) -> Iterator[dict[str, Any]]:
+    """What Herald's accounts asked for."""
+    for line in (lab.state.plane / "audit.log").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["user"]["username"].startswith("system:serviceaccount:metallb-system:herald-"):
+            yield entry
+
+
+def asked(lab: Lab) -> set[tuple[str, str, str]]:
+    """Account, verb, resource with its subresource."""
+    found = set()
+    for entry in audit(lab):
+        reference = entry.get("objectRef") or {}
+        if resource := reference.get("resource"):
+            whole = "/".join(filter(None, (resource, reference.get("subresource"))))
+            account = entry["user"]["username"].rpartition(":")[2]
+            found.add((account, entry["verb"], whole))
+    return found
+
+
+def granted() -> set[tuple[str, str, str]]:
+    found = set()
+    for account in ("controller", "speaker"):
+        text = (MANIFESTS / "base" / f"{account}-rbac.yaml").read_text()
+        for obj in yaml.safe_load_all(text):
+            for rule in obj.get("rules", []):
+                found |= {
+                    (f"herald-{account}", verb, resource)
+                    for verb in rule["verbs"]
+                    for resource in rule["resources"]
+                }
+    return found
+
+
+def test_roles_are_enough_and_no_more(lab: Lab) -> None:
+    lab.apply_file(str(SAMPLES / "first-pool.yaml"))
+    until(lambda: lab.fetch("client", URL), 20, "an answer at the address")
+    lab.patch(SERVICE, {"spec": {"type": "ClusterIP"}})
+    lab.patch(SERVICE, {"spec": {"type": "LoadBalancer"}})
+    wanted = granted()
+    # The read after silence comes after twenty quiet seconds.
+    until(lambda: wanted <= asked(lab), 40, f"use of {wanted - asked(lab)}")
+    denied = [
+        (entry["user"]["username"], entry["verb"], entry["requestURI"])
+        for entry in audit(lab)
+        if entry["responseStatus"]["code"] in (401, 403)
+    ]
+    assert denied == []
+
+
+def test_addresses_stay_when_the_crd_of_the_pools_is_deleted(lab: Lab) -> None:
+    """The server deletes each pool first, which looks like so many deletions by the user."""
+    until(lambda: lab.fetch("client", URL), 20, "an answer at the address")
+    crd = lab.request("GET", POOL_CRD)
+    lab.request("DELETE", POOL_CRD)
+    until(lambda: lab.get(POOL_CRD) is None, 20, "the end of the CRD")
+    assert lab.fetch("client", URL)
+    ingress = (lab.get(SERVICE) or {})["status"]["loadBalancer"]["ingress"]
+    assert [each["ip"] for each in ingress] == ["192.168.4.10"]
+    for key in ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"):
+        crd["metadata"].pop(key, None)
+    crd.pop("status")
+    lab.request("POST", POOL_CRD.rpartition("/")[0], crd)
