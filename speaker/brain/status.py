@@ -57,6 +57,7 @@ def status(state: State, reports: Reports, now: float) -> Json:
         "now_s": round(now, 3),
         "api": _api(state, reports),
         "processes": dict(reports.connected),
+        "configuration": _configuration(state),
         "faults": [
             {"object": f"{f.kind.value} {f.name}", "field": f.field, "sentence": f.text,
              "reason": f.reason.value, "refused": f.refused}
@@ -90,6 +91,18 @@ def _api(state: State, reports: Reports) -> Json:
             for protocol in Protocol
         },
         "unavailable": {kind.value: why for kind, why in snapshot.unavailable.items()},
+    }
+
+
+def _configuration(state: State) -> Json:
+    """Return the names of the objects in use."""
+    used = state.configuration
+    return {
+        "pools": [each.name for each in (*used.pools, *used.refused_pools)],
+        "l2_advertisements": [each.name for each in used.l2],
+        "bgp_advertisements": [each.name for each in used.bgp],
+        "peers": [each.name for each in used.peers],
+        "peers_here": list(state.deciding.sessions.peers),
     }
 
 

@@ -1,0 +1,245 @@
+"""Policy in a lab: traffic policies, gates, drains and bad input, seen by clients and `explain`."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herald.reach import LabReach, all_status
+from herald.trace import AddressTrace, moves, trace, troubles
+from netns_lab.lab import Lab
+from tests.lab.until import until
+
+pytestmark = pytest.mark.netns
+
+SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
+VIP = "192.168.4.10"
+URL = f"http://{VIP}:8090"
+SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
+BOTH = {"web1\n", "web2\n"}
+EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+HERALD_OBJECTS = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _applied(lab: Lab) -> None:
+    for name in ("first-pool.yaml", "bgp-router.yaml"):
+        lab.apply_file(str(SAMPLES / name))
+    until(lambda: lab.fetch("client", URL), 10, "the Service answers")
+    until(lambda: routes(lab) == {"node1", "node2", "node3"}, 10, "every node's route")
+
+
+@pytest.fixture(autouse=True)
+def _well_again(lab: Lab) -> Iterator[None]:
+    yield
+    lab.api_fault(mode="pass")
+    until(lambda: lab.fetch("client", URL), 10, "the Service answers again")
+
+
+def layer2(lab: Lab) -> AddressTrace:
+    return trace(all_status(LabReach(lab)), VIP, "layer2")
+
+
+def bgp(lab: Lab) -> AddressTrace:
+    return trace(all_status(LabReach(lab)), VIP, "bgp")
+
+
+def owner(lab: Lab) -> str:
+    active = layer2(lab).active
+    return active[0] if len(active) == 1 else ""
+
+
+def routes(lab: Lab) -> set[str]:
+    """Nodes that the router has as next hops."""
+    text = lab.exec("router", ["ip", "-j", "route", "show", f"{VIP}/32"]).stdout
+    found = json.loads(text or "[]")
+    hops = {hop.get("gateway") for route in found for hop in route.get("nexthops", [route])}
+    return {node.name for node in lab.plan.nodes if node.lan_v4 in hops}
+
+
+def closed(found: AddressTrace, node: str) -> list[str]:
+    return [gate["gate"] for each in found.nodes if each.node == node for gate in each.closed]
+
+
+def status(lab: Lab, node: str) -> dict[str, Any]:
+    page = LabReach(lab).status(node)
+    assert page is not None
+    return page
+
+
+def run(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def pools(lab: Lab) -> list[str]:
+    """Names of pools that some brain still uses."""
+    pages = all_status(LabReach(lab)).values()
+    return [name for page in pages if page for name in page["configuration"]["pools"]]
+
+
+def test_an_excluded_node_gives_up_its_address_and_its_route(lab: Lab) -> None:
+    first = until(lambda: owner(lab), 5, "one owner")
+    lab.patch(f"/api/v1/nodes/{first}", {"metadata": {"labels": {EXCLUDE: "false"}}})
+
+    until(lambda: owner(lab) not in ("", first), 5, "another owner")
+    until(lambda: first not in routes(lab), 5, "its route is gone")
+    assert closed(layer2(lab), first) == ["node-not-excluded"]
+    assert closed(bgp(lab), first) == ["node-not-excluded"]
+    last = moves(all_status(LabReach(lab)), VIP)[-1]
+    assert last.before == first
+    assert "label excludes the node" in last.other
+
+    lab.patch(f"/api/v1/nodes/{first}", {"metadata": {"labels": {EXCLUDE: None}}})
+    until(lambda: first in routes(lab), 5, "its route is back")
+    assert owner(lab) != first, "a returning node takes nothing back"
+
+
+def test_a_drained_node_hands_over_and_comes_back(lab: Lab) -> None:
+    first = until(lambda: owner(lab), 5, "one owner")
+    lab.patch(f"/api/v1/nodes/{first}", {"metadata": {"annotations": {"herald.io/drain": "true"}}})
+
+    until(lambda: owner(lab) not in ("", first), 5, "another owner")
+    until(lambda: first not in routes(lab), 8, "its route is gone")
+    assert closed(layer2(lab), first) == ["node-not-draining"]
+
+    lab.patch(f"/api/v1/nodes/{first}", {"metadata": {"annotations": {"herald.io/drain": None}}})
+    until(lambda: first in routes(lab), 8, "its route is back")
+
+
+def test_local_is_announced_only_where_an_endpoint_is(lab: Lab) -> None:
+    lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Local"}})
+    slices = lab.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices") or {}
+    have = {
+        endpoint["nodeName"]
+        for each in slices["items"]
+        if each["metadata"]["labels"].get("kubernetes.io/service-name", "").startswith("nginx")
+        for endpoint in each["endpoints"]
+    }
+    assert 0 < len(have) < 3
+
+    until(lambda: routes(lab) == have, 5, f"routes by {have} alone")
+    until(lambda: owner(lab) in have, 5, "an owner with an endpoint")
+    lacking = min({"node1", "node2", "node3"} - have)
+    assert closed(layer2(lab), lacking) == ["local-endpoint"]
+    health = status(lab, min(have))["health"]
+    assert len(health) == 2, "the node's port and the Service's"
+    assert set(health.values()) == {"open"}
+    assert lab.fetch("client", URL) in BOTH
+
+    lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Cluster"}})
+    until(lambda: len(routes(lab)) == 3, 5, "routes by all")
+
+
+def test_a_service_without_endpoints_is_announced_by_nobody(lab: Lab) -> None:
+    deployment = "/apis/apps/v1/namespaces/default/deployments/nginx-deployment"
+    lab.patch(deployment, {"spec": {"replicas": 0}})
+
+    until(lambda: not routes(lab), 5, "no route")
+    until(lambda: not layer2(lab).active, 5, "no owner")
+    assert closed(layer2(lab), "node1") == ["endpoint"]
+    found = troubles(all_status(LabReach(lab)))
+    assert f"{VIP}: no node announces it by layer2" in found
+
+    lab.patch(deployment, {"spec": {"replicas": 2}})
+    until(lambda: len(routes(lab)) == 3, 8, "routes by all")
+
+
+def test_all_pools_deleted_at_once_lose_nothing_that_is_in_use(lab: Lab) -> None:
+    before = until(lambda: owner(lab), 5, "one owner")
+    pool = lab.get(f"{HERALD_OBJECTS}/ipaddresspools/first-pool") or {}
+    lab.request("DELETE", f"{HERALD_OBJECTS}/ipaddresspools/first-pool")
+
+    until(lambda: not pools(lab), 5, "all brains know that the pools are gone")
+    assert owner(lab) == before
+    assert len(routes(lab)) == 3
+    assert lab.fetch("client", URL) in BOTH
+
+    made = {key: pool[key] for key in ("apiVersion", "kind", "spec")}
+    made["metadata"] = {"name": "first-pool"}
+    lab.request("POST", f"{HERALD_OBJECTS}/ipaddresspools", made)
+    assert owner(lab) == before
+
+
+def test_a_forbidden_kind_stops_nothing_else(lab: Lab) -> None:
+    lab.api_fault(mode="error", match="/bgppeers", code=403)
+    lab.signal("brain@node1", 9)  # a fresh brain never gets to list it
+    until(lambda: LabReach(lab).status("node1"), 10, "a new brain")
+    until(lambda: "BGPPeer" in status(lab, "node1")["api"]["unavailable"], 5, "the fault is said")
+
+    assert status(lab, "node1")["api"]["missing"] == {"layer2": [], "bgp": ["BGPPeer"]}
+    assert "node1" in routes(lab), "what bgp was told before stays"
+    lab.api_fault(mode="pass")
+    until(lambda: not status(lab, "node1")["api"]["unavailable"], 40, "it is watched again")
+    assert "node1" in routes(lab)
+
+
+def test_watches_that_break_off_in_half_a_line_change_nothing(lab: Lab) -> None:
+    before = until(lambda: owner(lab), 5, "one owner")
+    lab.api_fault(mode="half")
+    lab.patch(SERVICE, {"metadata": {"labels": {"touched": "yes"}}})
+    lab.api_fault(mode="pass")
+
+    until(lambda: lab.fetch("client", URL) in BOTH, 5, "the Service answers")
+    assert owner(lab) == before
+    assert len(routes(lab)) == 3
+
+
+@pytest.mark.parametrize("peer", ["wire", "bgp"])
+def test_junk_on_the_seam_changes_nothing(lab: Lab, peer: str) -> None:
+    before = until(lambda: owner(lab), 5, "one owner")
+    path = lab.state.node(before) / "run" / f"{peer}.sock"
+    for junk in (b"\x00\xff junk\n", b'{"v":1,"t":"Begin","epoch":"1","sender":"x"}\n', b"x" * 70):
+        with socket.socket(socket.AF_UNIX) as end:
+            end.connect(str(path))
+            end.sendall(junk)
+
+    assert owner(lab) == before
+    assert before in routes(lab)
+    port = {"wire": 17474, "bgp": 17475}[peer]
+    metrics = lab.fetch(before, f"http://127.0.0.1:{port}/metrics") or ""
+    assert "seam_faults" in metrics
+
+
+def test_the_brain_killed_moves_nothing(lab: Lab) -> None:
+    before = until(lambda: owner(lab), 5, "one owner")
+    lab.signal(f"brain@{before}", 9)
+    until(lambda: LabReach(lab).status(before), 10, "a new brain")
+    until(lambda: owner(lab) == before, 5, "it knows that the address is still here")
+
+    assert before in routes(lab)
+    assert [m for m in status(lab, before)["moves"] if m["address"] == VIP] == []
+
+
+def test_a_peer_without_its_secret_is_named_and_the_other_stays_up(lab: Lab) -> None:
+    peers = "/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers"
+    spec = {
+        "myASN": 64512,
+        "peerASN": 64513,
+        "peerAddress": "192.168.4.99",
+        "passwordSecret": {"name": "nowhere"},
+    }
+    locked = {"apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": {"name": "locked"}}
+    lab.request("POST", peers, locked | {"spec": spec})
+
+    def told() -> list[str]:
+        found = troubles(all_status(LabReach(lab)))
+        return [each for each in found if "BGPPeer metallb-system/locked" in each]
+
+    assert "nowhere" in until(told, 5, "the fault is said")[0]
+    assert len(routes(lab)) == 3
+    lab.request("DELETE", f"{peers}/locked")
+    until(lambda: not told(), 5, "the fault is gone")
+
+
+def test_the_command_explains_in_words_and_its_status_tells(lab: Lab) -> None:
+    command = [str(Path(sys.executable).with_name("herald"))]
+    where = ["--lab", lab.plan.name]
+    for arguments in (["status"], ["explain", VIP], ["why-moved", VIP]):
+        done = run(*command, *arguments, *where)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert run(*command, "explain", "none", *where).returncode == 1
