@@ -5,11 +5,15 @@ claimant is heard here and some neighbour doesn't hear it. What lasts less than 
 ordinary hand-over or clash and not worth a datagram.
 """
 
+import math
+
+from speaker.hello.entry import Claim
 from speaker.hello.neighbours import Neighbour, Standing
 from speaker.hello.packet import Double
 from speaker.l2.claims import best_claim
 from speaker.l2.ground import Ground
 from speaker.l2.record import ANSWERING, Record
+from speaker.l2.records import Records
 from speaker.seam.messages import Address
 
 MAX_TOLD = 8
@@ -85,6 +89,43 @@ class Doubles:
         if self._told.get(record.address) != double:
             self._told[record.address] = double
             self.version += 1
+
+
+class Relays:
+    """Claims that this node knows only from what third nodes tell of doubles."""
+
+    def __init__(self, ground: Ground, records: Records) -> None:
+        self._ground = ground
+        self._records = records
+        self._by_teller: dict[str, set[Address]] = {}
+
+    def hear(
+        self, teller: Neighbour, doubles: tuple[Double, ...]
+    ) -> list[tuple[Record, tuple[str, Claim]]]:
+        """Take what one neighbour tells now; return the records with the better claims."""
+        told = {double.address for double in doubles}
+        if len(told) < MAX_TOLD:
+            for address in self._by_teller.pop(teller.node, set()) - told:
+                self._end(teller, address)
+        found = []
+        for double in doubles:
+            record = self._records.by_address.get(double.address)
+            if record is None or double.boot_id == self._ground.boot_id:
+                continue
+            self._by_teller.setdefault(teller.node, set()).add(double.address)
+            record.relayed_by = teller.node
+            record.relayed_until = teller.dead_at(self._ground.timing.multiplier)
+            record.highest = max(record.highest, double.generation)
+            claimant = self._ground.neighbours.by_boot(double.boot_id)
+            node = claimant.node if claimant is not None else ""
+            found.append((record, (node, Claim(double.generation, double.provisional))))
+        return found
+
+    def _end(self, teller: Neighbour, address: Address) -> None:
+        record = self._records.by_address.get(address)
+        if record is not None and record.relayed_by == teller.node:
+            record.relayed_until = -math.inf
+            self._records.mark(address)
 
 
 def _hears_not(neighbour: Neighbour, claimant: Neighbour) -> bool:

@@ -66,7 +66,8 @@ class Electorate:
             records.mark_claimed(hello.node)
         if neighbour.standing >= Standing.HEARD and not hello.partial:
             self._ownership.hear_doubles(neighbour, hello.doubles, now)
-        self._report(neighbour)
+        if neighbour.standing is not Standing.DEAD:  # just heard: not judged yet
+            self._report(neighbour)
         return None
 
     def _answer(self, neighbour: Neighbour, hello: Hello, now: float) -> None:

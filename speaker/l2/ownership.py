@@ -29,10 +29,9 @@ read. What waits for something other than a neighbour's claim is in `unsettled`,
 electorate marks only those.
 """
 
-import math
 from collections.abc import Callable, Mapping
 
-from speaker.hello.entry import Claim, Grade
+from speaker.hello.entry import Grade
 from speaker.hello.neighbours import Neighbour
 from speaker.hello.packet import Double
 from speaker.hello.table import OwnTable
@@ -40,7 +39,7 @@ from speaker.l2.actions import Action, Announce, Answer, Mac, SeekLife, Silence
 from speaker.l2.cause import Cause
 from speaker.l2.claims import beats, best_claim
 from speaker.l2.conflict import Strangers
-from speaker.l2.doubles import MAX_TOLD, Doubles
+from speaker.l2.doubles import Doubles, Relays
 from speaker.l2.ground import Ground
 from speaker.l2.leaving import AT_ONCE, why_leave
 from speaker.l2.rank import grade_of
@@ -75,7 +74,7 @@ class Ownership:
         self._table = table
         self._act = act
         self._reporter = Reporter(ground, act)
-        self._relayed: dict[str, set[Address]] = {}
+        self._relays = Relays(ground, self.records)
         self._sought_at = -SEEK_INTERVAL_S
         self._decide: Mapping[Role, Callable[[Record, float], float | None]] = {
             Role.IDLE: self._decide_idle,
@@ -125,37 +124,14 @@ class Ownership:
         self.records.mark_all()
 
     def hear_doubles(self, teller: Neighbour, doubles: tuple[Double, ...], now: float) -> None:
-        """Take what a third node hears: give up if another claim is better, and don't take it."""
-        told = {double.address for double in doubles}
-        if len(told) < MAX_TOLD:
-            for address in self._relayed.pop(teller.node, set()) - told:
-                self._end_relay(teller, address)
-        for double in doubles:
-            record = self.records.by_address.get(double.address)
-            if record is None or double.boot_id == self._ground.boot_id:
+        """Give up what somebody else claims better, as a third node hears."""
+        for record, theirs in self._relays.hear(teller, doubles):
+            mine = record.claim
+            if mine is None or record.role not in ANSWERING:
                 continue
-            self._relayed.setdefault(teller.node, set()).add(double.address)
-            record.relayed_by = teller.node
-            record.relayed_until = teller.dead_at(self._ground.timing.multiplier)
-            record.highest = max(record.highest, double.generation)
-            self._obey_relay(record, double, now)
-
-    def _obey_relay(self, record: Record, double: Double, now: float) -> None:
-        mine = record.claim
-        if mine is None or record.role not in ANSWERING:
-            return
-        claimant = self._ground.neighbours.by_boot(double.boot_id)
-        node = claimant.node if claimant is not None else ""
-        theirs = Claim(double.generation, double.provisional)
-        if beats((node, theirs), (self._ground.node, mine), record.key):
-            self._lose(record, node, now)
-            self.records.mark(record.address)
-
-    def _end_relay(self, teller: Neighbour, address: Address) -> None:
-        record = self.records.by_address.get(address)
-        if record is not None and record.relayed_by == teller.node:
-            record.relayed_until = -math.inf
-            self.records.mark(address)
+            if beats(theirs, (self._ground.node, mine), record.key):
+                self._lose(record, theirs[0], now)
+                self.records.mark(record.address)
 
     def sighting(self, address: Address, mac: Mac, now: float) -> None:
         """Take that a MAC which is no neighbour's says it has the address."""

@@ -38,10 +38,10 @@ def changes_datagrams(table: OwnTable) -> list[Hello]:
     return hellos or [hello_of(table)]
 
 
-def whole_datagrams(table: OwnTable) -> list[Hello]:
+def whole_datagrams(table: OwnTable, room: int = ROOM) -> list[Hello]:
     table.want_whole()
     hellos = []
-    while found := table.next_chunk(ROOM):
+    while found := table.next_chunk(room):
         chunk, lines = found
         chunk = replace(chunk, lines=tuple(decode_lines(lines)))
         hellos.append(replace(hello_of(table), chunk=chunk))
@@ -136,11 +136,11 @@ def test_an_empty_table_is_known_at_once() -> None:
 
 def test_a_table_beyond_the_cap_is_cut_and_stays_incomplete_in_memory_only() -> None:
     remote = RemoteTable()
-    for start in range(0, MAX_ENTRIES + 500, 500):
+    for start in range(0, MAX_ENTRIES + 2000, 2000):
         own = OwnTable()
-        for number in range(start, start + 500):
+        for number in range(start, start + 2000):
             own.set(address(number), entry(number))
-        for hello in whole_datagrams(own):
+        for hello in whole_datagrams(own, 1200):
             assert hello.chunk is not None
             remote.apply(replace(hello, chunk=replace(hello.chunk, total=65535), version=10**6))
     assert len(remote.entries) <= MAX_ENTRIES

@@ -115,7 +115,7 @@ def test_loss_moves_nothing(loss: float) -> None:
     segment.start(wanted=[intent()])
     segment.run(5)
     begun = segment.now
-    segment.run(120)
+    segment.run(60)
     assert segment.gaps(VIP, begun) == []
     assert segment.moves(VIP, begun) <= (0 if loss < 0.1 else 1)
 

@@ -127,12 +127,12 @@ class History:
                 segment.call(name, "drain", None)
                 if name in self.unplugged:
                     segment.start(name)
-        segment.run(30)
+        segment.run(12)
 
     def check(self) -> None:
         """One owner where somebody is fit, none elsewhere, and no moves from here on."""
         segment, begun = self.segment, self.segment.now
-        segment.run(20)
+        segment.run(6)
         for index, address in enumerate(WANTED):
             fit = {
                 name
@@ -146,7 +146,7 @@ class History:
 
 
 @given(count=st.integers(2, 4), seed=st.integers(0, 5), steps=STEPS)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_history_ends_with_one_owner(count: int, seed: int, steps: list[Step]) -> None:
     history = History(count, seed)
     for step in steps:

@@ -36,14 +36,14 @@ def test_when_all_are_stale_nothing_moves() -> None:
     segment = settled()
     owner = segment.owner()
     begun = segment.now
-    run_with_ages(segment, 120, set(segment.nodes))
+    run_with_ages(segment, 75, set(segment.nodes))
     assert segment.owner() == owner
     assert segment.moves(VIP, begun) == 0
 
 
 def test_an_owner_dies_while_all_are_stale_and_is_replaced() -> None:
     segment = settled()
-    run_with_ages(segment, 90, set(segment.nodes))
+    run_with_ages(segment, 70, set(segment.nodes))
     segment.kill(segment.owner())
     assert segment.run_until(lambda: bool(segment.owners()), 0.8) <= 0.4
 
