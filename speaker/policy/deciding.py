@@ -136,12 +136,12 @@ class Deciding:
         """Decide dirty addresses while `more`; return what changed, and prefixes to merge anew."""
         changed: list[Decided] = []
         prefixes: set[Prefix] = set()
+        protocols = [protocol for protocol in Protocol if self.started(protocol)]
         while self._dirty and more():
             address = next(iter(self._dirty))
             del self._dirty[address]
-            for protocol in Protocol:
-                if self.started(protocol):
-                    changed += self._decide(protocol, address, verdicts, prefixes)
+            for protocol in protocols:
+                changed += self._decide(protocol, address, verdicts, prefixes)
         return changed, prefixes
 
     def route(self, prefix: Prefix) -> RouteIntent | None:
