@@ -12,7 +12,7 @@ asking again for it.
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.freespace import FreeSpace
 from controller.numbers import to_address
@@ -34,6 +34,19 @@ class Holding:
 _Slot = tuple[str, int]
 """A pool's name and an IP version."""
 
+_Group = tuple[str, int, str, str]
+"""Pool, IP version, sharing key and backend: whose addresses may be had together."""
+
+
+@dataclass(slots=True)
+class _Shared:
+    """The addresses of one group, and what already uses each."""
+
+    values: list[int] = field(default_factory=list)
+    "Ascending."
+    ports: dict[int, set[tuple[str, int]]] = field(default_factory=dict)
+    namespaces: dict[int, set[str]] = field(default_factory=dict)
+
 
 class Ledger:
     """Holdings and their indices."""
@@ -44,7 +57,7 @@ class Ledger:
         self._by_service: dict[ObjectName, Holding] = {}
         self._tenants: dict[Address, tuple[Holding, ...]] = {}
         self._spaces: dict[_Slot, FreeSpace] = {}
-        self._shared: dict[tuple[str, int, str, str], list[int]] = {}
+        self._shared: dict[_Group, _Shared] = {}
         self._by_namespace: dict[str, Counter[int]] = {}
 
     def holding(self, service: ObjectName) -> Holding | None:
@@ -118,19 +131,20 @@ class Ledger:
 
         `below` limits how high to look, `namespace` to addresses a Service of it holds already.
         """
-        group = self._shared.get((pool, version, terms.key, terms.backend), ())
-        for value in group:
+        group = self._shared.get((pool, version, terms.key, terms.backend))
+        if group is None:
+            return None
+        mine = terms.namespace
+        for value in group.values:
             if below is not None and value >= below:
                 return None
-            tenants = self._tenants[to_address(version, value)]
-            if namespace and all(tenant.terms.namespace != namespace for tenant in tenants):
+            spaces = group.namespaces[value]
+            if (namespace and namespace not in spaces) or group.ports[value] & terms.ports:
                 continue
-            if all(
-                tenant.service != service
-                and not clash(terms, tenant.terms)
-                and not strangers(terms, tenant.terms)
-                for tenant in tenants
-            ):
+            tenants = self._tenants[to_address(version, value)]
+            if spaces != {mine} and any(strangers(terms, tenant.terms) for tenant in tenants):
+                continue
+            if all(tenant.service != service for tenant in tenants):
                 return value
         return None
 
@@ -219,24 +233,33 @@ class Ledger:
             self._by_namespace[namespace][address.version] -= 1
 
     def _share(self, pool: str, address: Address, terms: Terms) -> None:
-        group = self._shared.setdefault((pool, address.version, terms.key, terms.backend), [])
+        group = self._shared.setdefault(
+            (pool, address.version, terms.key, terms.backend), _Shared()
+        )
         value = int(address)
-        at = bisect_left(group, value)
-        if at == len(group) or group[at] != value:
-            insort(group, value)
+        if value not in group.ports:
+            insort(group.values, value)
+            group.ports[value], group.namespaces[value] = set(), set()
+        group.ports[value] |= terms.ports
+        group.namespaces[value].add(terms.namespace)
 
     def _unshare(self, address: Address, terms: Terms, others: tuple[Holding, ...]) -> None:
-        if not terms.key or any(
-            t.terms.key == terms.key and t.terms.backend == terms.backend for t in others
-        ):
-            return
-        pool = self.pools.holding(address)
+        pool = self.pools.holding(address) if terms.key else None
         if pool is None:
             return
-        group = self._shared.get((pool.name, address.version, terms.key, terms.backend), [])
-        at = bisect_left(group, int(address))
-        if at < len(group) and group[at] == int(address):
-            del group[at]
+        value = int(address)
+        group = self._shared[pool.name, address.version, terms.key, terms.backend]
+        rest = [
+            tenant.terms
+            for tenant in others
+            if (tenant.terms.key, tenant.terms.backend) == (terms.key, terms.backend)
+        ]
+        if rest:
+            group.ports[value] = {port for each in rest for port in each.ports}
+            group.namespaces[value] = {each.namespace for each in rest}
+            return
+        del group.ports[value], group.namespaces[value]
+        del group.values[bisect_left(group.values, value)]
 
 
 def _space(pool: Pool, version: int, skip: frozenset[Address]) -> FreeSpace:

@@ -219,7 +219,7 @@ class Planner:
         now: float,
     ) -> None:
         name = service.name
-        if leave.blockers:
+        if leave.yields:
             self.ledger.lift(name, now)
         else:
             # Nobody else gets it before this Service is served.
@@ -256,6 +256,8 @@ class Planner:
         name, ask = service.name, waiting.ask
         held = self.ledger.holding(name)
         before = held.addresses if held else ()
+        # What it frees itself in the end may be what it needs: worth another look.
+        waiting.epoch = self.ledger.epoch
         grant = self._grant(service, waiting, before, now)
         if isinstance(grant, Grant):
             del self._waiting[name]
@@ -278,7 +280,6 @@ class Planner:
             waiting.leave = None
         else:
             self._say(name, grant)
-        waiting.epoch = self.ledger.epoch
 
     def _grant(
         self, service: Service, waiting: _Waiting, before: tuple[Address, ...], now: float

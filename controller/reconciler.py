@@ -24,7 +24,8 @@ from controller.view import NEEDED, Outlook, may_lead, metallb_controllers, outl
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
-from kube.objects import Json, ObjectError, ObjectName, parse_service
+from kube.objects import Json, ObjectError, ObjectName
+from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
 

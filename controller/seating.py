@@ -6,7 +6,7 @@ reason to leave before the wish can be met. A pool that is gone is one only whil
 when all are gone, or one cannot be read, nobody knows, and the address stays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from controller.allocator import Allocator
@@ -45,7 +45,9 @@ class Leave:
     grow_from: Address | None = None
     "Still good; with the other family from the same pool everything is fine."
     blockers: tuple[ObjectName, ...] = ()
-    "Who sits on the address."
+    "Who sits on an address that is good otherwise."
+    yields: bool = False
+    "Somebody else has the address: it must be left at once, with or without another."
 
 
 def judge(
@@ -71,7 +73,10 @@ def judge(
         trouble = trouble or leave
     kept = _acceptable(good, ask)
     if kept is None:
-        return trouble or _misfit(good, ask)
+        leave = trouble or _misfit(good, ask)
+        if any(_occupied(allocator, ask, address, unjudged) for address in current):
+            return replace(leave, paced=False, grow_from=None, yields=True)
+        return leave
     for address in kept:
         if (leave := _occupied(allocator, ask, address, unjudged)) is not None:
             return leave
@@ -129,7 +134,8 @@ def _occupied(
         Reason.BACKENDS_DIFFER: "shares it with other backends",
         Reason.PORTS_CLASH: "uses the same port of it",
     }
-    return Leave(cause, f"{address}: {holder.service} {words[reason]}", blockers=(holder.service,))
+    detail = f"{address}: {holder.service} {words[reason]}"
+    return Leave(cause, detail, blockers=(holder.service,), yields=True)
 
 
 def _pool_name(allocator: Allocator, service: Service, address: Address) -> str:

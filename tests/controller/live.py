@@ -12,7 +12,7 @@ from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import Watcher
 from kube.objects import Json, ObjectName
-from netns_lab.control_plane.server import EmbeddedServer, embedded
+from netns_lab.control_plane.server import embedded
 
 NAMESPACE = "metallb-system"
 POLL_S = 0.005
@@ -34,8 +34,7 @@ class Leads:
 class Live:
     """The API server, a client of ours, and what the controller did with its own."""
 
-    def __init__(self, server: EmbeddedServer, client: Client, kubeconfig: str) -> None:
-        self.server = server
+    def __init__(self, client: Client, kubeconfig: str) -> None:
         self.client = client
         self.kubeconfig = kubeconfig
 
@@ -96,7 +95,7 @@ async def live(folder: Path) -> AsyncIterator[Live]:
         path = folder / "kubeconfig"
         path.write_text(kubeconfig(server.url))
         async with Client.connect(str(path)) as client:
-            yield Live(server, client, str(path))
+            yield Live(client, str(path))
 
 
 @asynccontextmanager

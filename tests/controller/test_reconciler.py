@@ -98,9 +98,8 @@ async def test_foreign_write_to_the_status_is_set_right(tmp_path: Path) -> None:
 
         async def right() -> bool:
             obj = await there.service("a")
-            return obj["status"]["loadBalancer"]["ingress"] == [
-                {"ip": "192.168.4.10", "ipMode": "VIP"}
-            ]
+            ingress = obj["status"]["loadBalancer"]["ingress"]
+            return bool(ingress == [{"ip": "192.168.4.10", "ipMode": "VIP"}])
 
         await until(right)
 
