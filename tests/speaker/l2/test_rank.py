@@ -11,6 +11,7 @@ from speaker.hello.entry import Claim, Entry, Grade
 from speaker.l2.actions import Link, Mac
 from speaker.l2.claims import beats
 from speaker.l2.rank import grade_of, rank_of, ranks_before, uid_hash
+from speaker.seam.messages import AddressIntent
 from tests.virtual_segment import intent
 
 IPV6 = ip_address("fd00:4::10")
