@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from kube import crds, objects
+from kube import crds, parsing
 from kube.crds import Resource, parse_resource
 from kube.objects import EndpointSlice, Json, ObjectError, ObjectName, parse_name
 from kube.snapshot import NOTHING, Kind, Snapshot
@@ -33,12 +33,12 @@ class _Shelf:
 
 SHELVES: Mapping[Kind, _Shelf] = MappingProxyType(
     {
-        Kind.SERVICE: _Shelf("services", objects.parse_service),
-        Kind.ENDPOINT_SLICE: _Shelf("slices", objects.parse_endpoint_slice),
-        Kind.NODE: _Shelf("nodes", objects.parse_node, by_plain_name=True),
-        Kind.NAMESPACE: _Shelf("namespaces", objects.parse_namespace, by_plain_name=True),
-        Kind.POD: _Shelf("pods", objects.parse_pod),
-        Kind.SECRET: _Shelf("secrets", objects.parse_secret),
+        Kind.SERVICE: _Shelf("services", parsing.parse_service),
+        Kind.ENDPOINT_SLICE: _Shelf("slices", parsing.parse_endpoint_slice),
+        Kind.NODE: _Shelf("nodes", parsing.parse_node, by_plain_name=True),
+        Kind.NAMESPACE: _Shelf("namespaces", parsing.parse_namespace, by_plain_name=True),
+        Kind.POD: _Shelf("pods", parsing.parse_pod),
+        Kind.SECRET: _Shelf("secrets", parsing.parse_secret),
         Kind.IP_ADDRESS_POOL: _Shelf("pools", _resource(crds.IPAddressPool)),
         Kind.L2_ADVERTISEMENT: _Shelf("l2_advertisements", _resource(crds.L2Advertisement)),
         Kind.BGP_ADVERTISEMENT: _Shelf("bgp_advertisements", _resource(crds.BGPAdvertisement)),
