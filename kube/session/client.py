@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 import yaml
@@ -108,6 +109,9 @@ class Session:
         rest = RESTClientObject(configuration)
         # The session is the package's, with its TLS context, proxy and large read buffer.
         session = rest.pool_manager = rest._create_pool_manager()  # noqa: SLF001
+        if not getproxies():
+            # Else it asks a thread before each request whether the environment names a proxy.
+            session._trust_env = False  # noqa: SLF001
         await self.close()
         self._configuration, self._token_file = configuration, token_file
         self._rest, self._session = rest, session
