@@ -246,7 +246,7 @@ def _node(lab: str, index: int, count: int) -> Node:
     # A small net joins node and Pods; behind it the whole range of Pods is local to their
     # namespace, so that a Pod needs no command to get its address.
     pods_nic = Nic(
-        name="pods0",
+        name="cni0",
         mac=_mac(244, 1),
         peer="eth0",
         peer_namespace=namespace(lab, pods_name),

@@ -96,12 +96,17 @@ class Process:
         self._released.set()
 
     def signal(self, number: int) -> bool:
-        """Send a signal to the process and its children; False when it does not run."""
+        """Send a signal as a kubelet would; False when the process does not run.
+
+        SIGTERM goes to the process alone, as to a container's first; a kill or a freeze takes its
+        children along, as the container's cgroup does.
+        """
         process_id = self.process_id
         if process_id is None:
             return False
+        send = os.kill if number == signal.SIGTERM else os.killpg
         try:
-            os.killpg(process_id, number)
+            send(process_id, number)
         except ProcessLookupError:
             return False
         return True

@@ -184,7 +184,7 @@ def _hooks(version: int, family: str) -> Iterator[str]:
             "type nat hook postrouting priority srcnat;",
             f"meta mark & {MASQUERADE_MARK} == {MASQUERADE_MARK} masquerade",
             # A Pod that reaches a Pod of its own namespace by a Service must be answered by us.
-            f'oifname "pods0" iifname "pods0" {family} saddr {pods} ct status dnat masquerade',
+            f'oifname "cni0" iifname "cni0" {family} saddr {pods} ct status dnat masquerade',
         ),
     )
     for hook in ("input", "forward", "output"):

@@ -144,7 +144,7 @@ def test_namespaces_have_no_route_to_the_machine(lab: Lab) -> None:
     for host in lab.plan.hosts:
         text = lab.exec(host.name, ["ip", "-o", "link"]).stdout
         names = {line.split(": ")[1].split("@")[0] for line in text.splitlines()}
-        known = {"lo", "lan0", "mgmt0", "wan0", "pods0", "eth0", "lan", "mgmt"}
+        known = {"lo", "lan0", "mgmt0", "wan0", "cni0", "eth0", "lan", "mgmt"}
         strangers = {n for n in names - known if not n.startswith(("lan-", "mgmt-"))}
         # Tunnel devices that some kernels put into every namespace lead nowhere.
         assert all("link/ether" not in line for n in strangers for line in text if n in line)
