@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netns_lab.control_plane import patches
-from netns_lab.control_plane.causes import Cause, invalid_value
+from netns_lab.control_plane.causes import Cause
 from netns_lab.control_plane.crds import establish
 from netns_lab.control_plane.kinds import default_object, initial_status, object_faults
 from netns_lab.control_plane.metadata import carry, change_faults, metadata_faults
@@ -22,6 +22,7 @@ from netns_lab.control_plane.problems import (
     invalid,
     not_found,
     unsupported_media_type,
+    unversioned,
 )
 from netns_lab.control_plane.resources import Registry, ResourceType
 from netns_lab.control_plane.schema import apply_defaults, faults, prune
@@ -124,6 +125,9 @@ class Api:
         """Replace the object, or only its status."""
         old = self.get(kind, key)
         meta = self._own_metadata(kind, key[0], obj)
+        if kind.kind == "Service":
+            # What was sent is defaulted by its own type, before anything of the old is put in.
+            default_service(obj)
         self._check_versions(kind, key[1], old, meta)
         causes = list(change_faults(old.obj["metadata"], meta))
         if causes:
@@ -228,8 +232,7 @@ class Api:
     def _check_versions(self, kind: ResourceType, name: str, old: Record, meta: Json) -> None:
         given = meta.get("resourceVersion")
         if not given and not kind.unconditional_update:
-            cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-            raise invalid(kind, name, [cause])
+            raise unversioned(kind, name)
         if given and given != str(old.revision):
             raise conflict(kind, name)
         uid = old.obj["metadata"]["uid"]
@@ -241,7 +244,10 @@ class Api:
         for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
             if wanted.get(field) not in (None, "", meta[field]):
                 detail = _mismatch(label, wanted[field], meta[field])
-                raise conflict(kind, meta["name"], detail)
+                error = conflict(kind, meta["name"], detail)
+                # The real server names the kind here, where other conflicts name the resource.
+                error.details = (error.details or {}) | {"kind": kind.kind}
+                raise error
 
     def _complete(
         self, kind: ResourceType, new: Json, old: Json | None, *, status_only: bool = False
@@ -252,9 +258,10 @@ class Api:
             apply_defaults(kind.schema, new)
             causes += faults(kind.schema, new)
         elif kind.kind == "Service":
-            default_service(new)
-            if old is not None and not status_only:
-                keep_allocated(new, old)
+            if not status_only:
+                default_service(new)
+                if old is not None:
+                    keep_allocated(new, old)
             causes += service_faults(new, old, self._book)
         else:
             default_object(kind.kind, new)
@@ -278,7 +285,8 @@ class Api:
         key = old.key
         held = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds")
         if meta.get("deletionTimestamp") and not held:
-            return self.store.remove(kind.storage, key)
+            self.store.remove(kind.storage, key)
+            return _unstored(new)
         return self.store.put(kind.storage, new)
 
     def _remember(

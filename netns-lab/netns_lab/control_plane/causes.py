@@ -31,6 +31,12 @@ def not_supported(field: str, value: object, allowed: tuple[str, ...]) -> Cause:
     return Cause(field, "FieldValueNotSupported", message)
 
 
+def wrong_type(field: str, value: object, expected: str) -> Cause:
+    """Return the cause for a value of another type than the schema's."""
+    message = f"Invalid value: {json.dumps(value)}: {field} in body must be of type {expected}"
+    return Cause(field, "FieldValueTypeInvalid", message)
+
+
 def duplicate(field: str, value: object) -> Cause:
     """Return the cause for a value that may be there once only."""
     return Cause(field, "FieldValueDuplicate", f"Duplicate value: {json.dumps(value)}")

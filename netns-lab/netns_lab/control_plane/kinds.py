@@ -152,7 +152,8 @@ def _pod_faults(obj: Json, old: Json | None) -> Iterator[Cause]:
         yield required("spec.containers")
     was = (old or {"spec": {}})["spec"].get("nodeName")
     if was and obj["spec"].get("nodeName") != was:
-        yield immutable("spec.nodeName", obj["spec"].get("nodeName"))
+        detail = "pod updates may not change fields other than the images and a few more"
+        yield Cause("spec", "FieldValueForbidden", f"Forbidden: {detail}")
 
 
 def _slice_faults(obj: Json, old: Json | None) -> Iterator[Cause]:

@@ -154,6 +154,8 @@ class KubePlane:
             str(self._binaries["kube-controller-manager"]),
             f"--kubeconfig={self._config('controller-manager')}",
             f"--controllers={','.join(CONTROLLERS)}",
+            # RBAC's default roles are those of each controller's own account.
+            "--use-service-account-credentials=true",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--service-account-private-key-file={self._signing_key().key}",

@@ -37,7 +37,9 @@ def list_page(store: Store, target: Target, request: Request) -> bytes:
     records = table.at(revision) if revision < store.revision else list(table.ordered())
     rest = [r for r in records if r.key > start] if token else records
     chosen = rest if selection.everything else [r for r in rest if selection.matches(r.obj)]
-    meta: Json = {"resourceVersion": str(revision)}
+    # Lists of custom resources always have the field.
+    meta: Json = {"continue": ""} if target.kind.custom else {}
+    meta["resourceVersion"] = str(revision)
     if limit and len(chosen) > limit:
         last = chosen[limit - 1].key
         meta["continue"] = _token(revision, last)
@@ -157,7 +159,7 @@ class Watch:
         if not self._kind.storage_version or self._kind.storage_version == self._kind.version:
             self._queue(change.line(as_type))
         else:
-            self._queue(watch_line(as_type, view(self._kind, change.record)))
+            self._queue(watch_line(as_type, view(self._kind, change.shown(as_type))))
 
     def _queue(self, line: bytes) -> None:
         self._lines.append(line)

@@ -8,7 +8,6 @@ from netns_lab.control_plane.resources import ResourceType
 from netns_lab.control_plane.selection import Json
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _PATH_NAMES = frozenset({"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
@@ -78,10 +77,7 @@ _SERVER_FIELDS = (
 def _name_fault(kind: ResourceType, name: str) -> str:
     if kind.kind in _PATH_NAMES:
         return "may not contain '/' or '%'" if "/" in name or "%" in name else ""
-    if kind.kind == "Service":
-        if len(name) > 63 or not _LABEL_1035.fullmatch(name):
-            return "a DNS-1035 label must consist of lower case alphanumeric characters or '-'"
-    elif kind.kind == "Namespace":
+    if kind.kind in ("Namespace", "Service"):
         if len(name) > 63 or not _LABEL.fullmatch(name):
             return "a lowercase RFC 1123 label must consist of lower case alphanumerics or '-'"
     elif len(name) > 253 or not _SUBDOMAIN.fullmatch(name):

@@ -162,15 +162,25 @@ def _merge_list(target: Any, patch: list[Any], kind: str, parent: str, field: st
         return patch
     if any(each.get("$patch") == "replace" for each in patch):
         return [each for each in patch if "$patch" not in each]
-    for each in patch:
-        place = next((i for i, o in enumerate(old) if o.get(key) == each.get(key)), None)
-        if each.get("$patch") == "delete":
-            old = old if place is None else old[:place] + old[place + 1 :]
-        elif place is None:
-            old.append(_strategic({}, each, kind, field))
-        else:
-            old[place] = _strategic(old[place], each, kind, field)
-    return old
+    before = {each.get(key): each for each in old}
+    named = [each.get(key) for each in patch]
+    merged = [
+        _strategic(before.get(each[key], {}), each, kind, field)
+        for each in patch
+        if key in each and each.get("$patch") != "delete"
+    ]
+    left = [each for each in old if each.get(key) not in named]
+    return _interleave(left, merged, [each.get(key) for each in old], key)
+
+
+def _interleave(left: list[Any], merged: list[Any], order: list[Any], key: str) -> list[Any]:
+    # The real server's rule: the patch's order, and what it left out as soon as that was earlier.
+    result = []
+    while left and merged:
+        new = merged[0].get(key)
+        earlier = new in order and order.index(left[0].get(key)) < order.index(new)
+        result.append((left if earlier else merged).pop(0))
+    return result + merged + left
 
 
 def removals(last: Any, wanted: Any, kind: str, parent: str = "") -> Json:

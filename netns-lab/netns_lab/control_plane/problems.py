@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from netns_lab.control_plane.causes import Cause
+from netns_lab.control_plane.causes import Cause, invalid_value
 from netns_lab.control_plane.resources import ResourceType
 
 
@@ -65,6 +65,15 @@ def conflict(kind: ResourceType, name: str, detail: str = CHANGED) -> StatusErro
     """Return the error for a write against an old version of the object."""
     message = f'Operation cannot be fulfilled on {kind.qualified} "{name}": {detail}'
     return StatusError(409, "Conflict", message, _details(kind, name))
+
+
+def unversioned(kind: ResourceType, name: str) -> StatusError:
+    """Return the error for a replacement without resourceVersion where one is needed."""
+    cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
+    error = invalid(kind, name, [cause])
+    # The real server names the resource here, where other refusals name the kind.
+    error.details = (error.details or {}) | {"kind": kind.plural}
+    return error
 
 
 def invalid(kind: ResourceType, name: str, causes: Sequence[Cause]) -> StatusError:

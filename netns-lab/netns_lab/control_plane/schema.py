@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from netns_lab.control_plane.causes import Cause, invalid_value, required
+from netns_lab.control_plane.causes import Cause, invalid_value, required, wrong_type
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -65,11 +65,7 @@ def faults(schema: Schema, value: Any, path: str = "") -> Iterator[Cause]:
         return
     expected = schema.get("type")
     if expected and not _is_type(schema, expected, value):
-        yield invalid_value(
-            path or "<root>",
-            _name(value),
-            f"{path} in body must be of type {expected}: {_quoted(value)}",
-        )
+        yield wrong_type(path or "<root>", value, expected)
         return
     if "enum" in schema and value not in schema["enum"]:
         allowed = ", ".join(f'"{each}"' for each in schema["enum"])
@@ -127,17 +123,16 @@ def _list_faults(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]
 
 
 def _string_faults(schema: Schema, value: str, path: str) -> Iterator[Cause]:
+    # The real server stops at the first of them.
     if "maxLength" in schema and len(value) > schema["maxLength"]:
-        yield Cause(
-            path, "FieldValueTooLong", f"Too long: may not be more than {schema['maxLength']} bytes"
-        )
-    if len(value) < schema.get("minLength", 0):
-        yield invalid_value(
-            path, value, f"{path} in body should be at least {schema['minLength']} chars long"
-        )
-    pattern = schema.get("pattern")
-    if pattern and not re.search(pattern, value):
-        yield invalid_value(path, value, f"{path} in body should match '{pattern}'")
+        detail = f"Too long: may not be more than {schema['maxLength']} bytes"
+        yield Cause(path, "FieldValueTooLong", detail)
+    elif len(value) < schema.get("minLength", 0):
+        detail = f"{path} in body should be at least {schema['minLength']} chars long"
+        yield invalid_value(path, value, detail)
+    elif not re.search(schema.get("pattern", ""), value):
+        detail = f"{path} in body should match '{schema['pattern']}'"
+        yield invalid_value(path, value, detail)
 
 
 def _number_faults(schema: Schema, value: float, path: str) -> Iterator[Cause]:
@@ -161,7 +156,7 @@ def _is_type(schema: Schema, expected: str, value: Any) -> bool:
         "string": (str,),
         "number": (int, float),
     }
-    return isinstance(value, types.get(expected, (object,)))
+    return isinstance(value, types.get(expected, ()))
 
 
 def _name(value: Any) -> str:

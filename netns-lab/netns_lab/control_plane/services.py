@@ -107,6 +107,7 @@ def keep_allocated(new: Json, old: Json) -> None:
     if spec["type"] not in _WITH_NODE_PORTS:
         _drop_unchanged(spec, before, "externalTrafficPolicy")
     if spec["type"] != "LoadBalancer" and before["type"] == "LoadBalancer":
+        new["status"] = {"loadBalancer": {}}
         _drop_unchanged(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
     if not _wants_health_check(spec):
         _drop_unchanged(spec, before, "healthCheckNodePort")
@@ -194,7 +195,23 @@ def service_faults(obj: Json, old: Json | None, book: Allocations) -> Iterator[C
         return
     yield from _port_faults(spec, old, book)
     yield from _address_faults(spec, old, book)
+    yield from _status_faults(obj)
     yield from _class_faults(spec, (old or {"spec": {"type": ""}})["spec"])
+
+
+def _status_faults(obj: Json) -> Iterator[Cause]:
+    ingress = obj["status"]["loadBalancer"].get("ingress") or ()
+    if ingress and obj["spec"]["type"] != "LoadBalancer":
+        detail = 'may only be used when `spec.type` is "LoadBalancer"'
+        yield Cause("status.loadBalancer.ingress", "FieldValueForbidden", f"Forbidden: {detail}")
+    for index, each in enumerate(ingress):
+        at = f"status.loadBalancer.ingress[{index}]"
+        if each.get("ip") and not each.get("ipMode"):
+            yield required(f"{at}.ipMode", "must be specified when `ip` is set")
+        try:
+            ip_address(each.get("ip") or "0.0.0.0")
+        except ValueError:
+            yield invalid_value(f"{at}.ip", each["ip"], "must be a valid IP address")
 
 
 def _class_faults(spec: Json, before: Json) -> Iterator[Cause]:

@@ -57,9 +57,17 @@ class Change:
         """Return the watch event, encoded once for all watchers."""
         line = self._lines.get(as_type)
         if line is None:
-            line = watch_line(as_type, self.record.encoded)
+            line = watch_line(as_type, self.shown(as_type).encoded)
             self._lines[as_type] = line
         return line
+
+    def shown(self, as_type: str) -> Record:
+        """Return the object of the event: what leaves a selection is shown as it was in it."""
+        if as_type != DELETED or self.type == DELETED or self.previous is None:
+            return self.record
+        meta = self.previous.obj["metadata"] | {"resourceVersion": str(self.record.revision)}
+        obj = self.previous.obj | {"metadata": meta}
+        return Record(obj, encode(obj), self.record.revision)
 
     def seen_by(self, selection: Selection) -> str | None:
         """Return the event type a watcher with this selection gets, or None."""

@@ -178,8 +178,8 @@ async def test_a_strategic_patch_merges_ports_by_number_and_deletes_by_directive
         )
         assert [(x["port"], x["targetPort"]) for x in changed["spec"]["ports"]] == [
             (80, 8080),
-            (81, 81),
             (82, 82),
+            (81, 81),
         ]
         left = await p.patch(
             f"{SERVICES}/web",
