@@ -11,7 +11,7 @@ import click
 from controller.explain import explain as explain_allocation
 from herald.output import NOT_FINE, Failure, output_option, print_json
 from herald.reach import Reach, all_status, find_reach, reach_options
-from herald.trace import AddressTrace, MoveTrace, NodeTrace, moves, trace
+from herald.trace import AddressTrace, MoveTrace, NodeTrace, faults, moves, trace
 from kube.api import collection_path
 from kube.objects import Address, ObjectName
 from kube.snapshot import Kind, Snapshot
@@ -38,12 +38,15 @@ def explain(target: str, every: bool, lb_class: str | None, output: str, **where
     snapshot = read_snapshot(reach, where["herald_namespace"])
     names = _services(snapshot, target)
     sentences = [explain_allocation(snapshot, name, lb_class).sentence for name in names]
-    traces = _traces(reach, snapshot, names)
+    traces, wrong = _traces(reach, snapshot, names)
     if output == "json":
-        print_json({"services": sentences, "addresses": [asdict(each) for each in traces]})
+        found = [asdict(each) for each in traces]
+        print_json({"services": sentences, "addresses": found, "faults": wrong})
     else:
         for line in (*sentences, *_lines(traces, every=every)):
             click.echo(line)
+        for sentence in wrong:
+            click.echo(f"! {sentence}")
     fine = bool(traces) and all(each.well for each in traces) and any(t.wanted for t in traces)
     sys.exit(0 if fine else NOT_FINE)
 
@@ -91,16 +94,21 @@ def _services(snapshot: Snapshot, target: str) -> list[ObjectName]:
     return sorted(found)
 
 
-def _traces(reach: Reach, snapshot: Snapshot, names: list[ObjectName]) -> list[AddressTrace]:
+def _traces(
+    reach: Reach, snapshot: Snapshot, names: list[ObjectName]
+) -> tuple[list[AddressTrace], list[str]]:
+    """Return what the nodes say of the Services' addresses, and of objects that are at fault."""
     services = [snapshot.services[name] for name in names if name in snapshot.services]
     wanted = dict.fromkeys(str(address) for each in services for address in each.ingress)
-    if not wanted:
-        return []
+    if not services:
+        return [], []
     pages = all_status(reach)
     silent = [node for node, page in pages.items() if page is None]
     for node in silent:
         click.echo(f"{node}: its brain does not answer, so nothing is known of it", err=True)
-    return [trace(pages, address, protocol) for address in wanted for protocol in PROTOCOLS]
+    wrong = [f"{f['object']}: {f['field']}: {f['sentence']}" for _, f in faults(pages)]
+    found = [trace(pages, address, protocol) for address in wanted for protocol in PROTOCOLS]
+    return found, wrong
 
 
 def _lines(traces: list[AddressTrace], *, every: bool) -> Iterator[str]:

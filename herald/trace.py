@@ -99,7 +99,20 @@ def _node(node: str, page: Json, entry: Json, *, at_home: bool) -> NodeTrace:
         active, does = owns(page, entry, at_home=at_home), _layer2(owners)
     else:
         active, does = _bgp(page, entry)
-    return NodeTrace(node, does, entry["may"], active, tuple(entry["gates"]))
+    return NodeTrace(node, does, entry["may"], active, tuple(gates(page, entry)))
+
+
+def gates(page: Json, entry: Json) -> Iterator[Json]:
+    """Give every gate of an address in order: open with its meaning, closed, or not looked at."""
+    closed = {gate["gate"]: gate for gate in entry["closed"]}
+    known = page["gates"]
+    for name in known["names"][entry["protocol"]]:
+        if name in closed:
+            yield {"open": False} | closed[name]
+        elif name in known["later"] and not entry["looked_at_all"]:
+            yield {"open": None, "gate": name, "sentence": "not looked at: others are closed"}
+        else:
+            yield {"open": True, "gate": name, "sentence": known["meanings"][name]}
 
 
 def owns(page: Json, entry: Json, *, at_home: bool = True) -> bool:

@@ -11,11 +11,18 @@ from ipaddress import ip_interface
 from speaker.seam.messages import Address, InterfaceReport
 
 
-def at_home(address: Address, interface: str, reports: Iterable[InterfaceReport]) -> bool:
-    """Tell whether ownership on this NIC counts for the address."""
-    homes = {
-        each.interface
-        for each in reports
-        if each.usable and any(address in ip_interface(own).network for own in each.addresses)
-    }
-    return not homes or interface in homes
+class Homes:
+    """The subnets of the NICs that take part."""
+
+    def __init__(self, reports: Iterable[InterfaceReport]) -> None:
+        self._networks = [
+            (each.interface, ip_interface(own).network)
+            for each in reports
+            if each.usable
+            for own in each.addresses
+        ]
+
+    def counts(self, address: Address, interface: str) -> bool:
+        """Tell whether ownership on this NIC counts for the address."""
+        homes = {nic for nic, network in self._networks if address in network}
+        return not homes or interface in homes

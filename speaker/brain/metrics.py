@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from speaker.brain.home import at_home
+from speaker.brain.home import Homes
 from speaker.brain.state import State
 from speaker.brain.status import Reports
 from speaker.policy.decide import Decision
 from speaker.policy.gates import Protocol
-from speaker.policy.routes import paths
 from speaker.seam.messages import (
     Address,
     BfdReport,
@@ -72,17 +71,17 @@ def announced(state: State, reports: Reports) -> Iterator[tuple[Decision, Protoc
         if decision.address in owned:
             yield decision, Protocol.LAYER2
     for decision in state.deciding.of(Protocol.BGP):
-        if any(path.prefix in out for path in paths(decision, state.deciding.sessions)):
+        if any(path.prefix in out for path in state.deciding.paths_of(decision.address)):
             yield decision, Protocol.BGP
 
 
 def owned_addresses(reports: Reports) -> frozenset[Address]:
     """Return the addresses this node answers for."""
-    nics = tuple(reports.wire.of(InterfaceReport))
+    homes = Homes(reports.wire.of(InterfaceReport))
     return frozenset(
         each.address
         for each in reports.wire.of(OwnerReport)
-        if each.state is OwnerState.OWNED and at_home(each.address, each.interface, nics)
+        if each.state is OwnerState.OWNED and homes.counts(each.address, each.interface)
     )
 
 

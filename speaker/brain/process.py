@@ -20,7 +20,7 @@ from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
 from speaker.brain.driver import Channel, EventWriter, LastGood
 from speaker.brain.events import against, on_conflict, on_move
-from speaker.brain.home import at_home
+from speaker.brain.home import Homes
 from speaker.brain.identity import CLUSTER_NAMESPACE
 from speaker.brain.metrics import Tallies, metrics
 from speaker.brain.moves import Moves
@@ -217,9 +217,9 @@ class Brain:
             return
         fields = {"address": str(move.address), "interface": move.interface, "to": move.after}
         LOG.info("moved", extra={"fields": fields | {"from": move.before, "cause": move.cause}})
-        nics = self._wire.mirror.of(InterfaceReport)
         mine = report.state is OwnerState.OWNED and not greeting
-        if mine and at_home(report.address, report.interface, nics):
+        homes = Homes(self._wire.mirror.of(InterfaceReport))
+        if mine and homes.counts(report.address, report.interface):
             for service in self._state.deciding.view.services(move.address):
                 self._events.add(on_move(move, service, Protocol.LAYER2))
 

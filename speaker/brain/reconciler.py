@@ -149,7 +149,9 @@ class Reconciler:
             drain = Drain(drained(deciding.view.node) is not None)
             for channel in (wire, bgp):
                 channel.send(channel.told.set(drain))
-        if deciding.started(Protocol.LAYER2):
+        # Without the other speakers' names wire would believe that it is alone.
+        neighbours = Kind.POD in listed or Kind.POD in self.state.snapshot.unavailable
+        if deciding.started(Protocol.LAYER2) and neighbours:
             self._drop_restored(Protocol.LAYER2)
             wire.know([AddressIntent, Drain])
         if deciding.started(Protocol.BGP):

@@ -13,7 +13,6 @@ from speaker.brain.state import State
 from speaker.policy.decide import Decision
 from speaker.policy.deciding import Deciding
 from speaker.policy.gates import MEANINGS, Gate, Protocol, Withheld
-from speaker.policy.routes import paths
 from speaker.seam.messages import (
     BfdReport,
     BgpFault,
@@ -50,7 +49,7 @@ class Reports:
 
 def status(state: State, reports: Reports, now: float) -> Json:
     """Return the whole page. All `at_s` are on the same clock as `now_s`."""
-    deciding = state.deciding
+    deciding, owners = state.deciding, _owners(reports.wire)
     return {
         "schema": SCHEMA,
         "node": state.own.node,
@@ -65,8 +64,13 @@ def status(state: State, reports: Reports, now: float) -> Json:
         ],
         "identity_fault": state.identity_fault,
         "health": {str(p): v.value for p, v in sorted(state.health.verdicts(now).items())},
+        "gates": {
+            "names": {protocol.value: gate_names(protocol) for protocol in Protocol},
+            "meanings": {gate.value: MEANINGS[gate] for gate in Gate},
+            "later": sorted(gate.value for gate in LATER),
+        },
         "addresses": [
-            _decision(deciding, decision, reports)
+            _decision(deciding, decision, owners)
             for protocol in Protocol
             for decision in deciding.of(protocol)
         ],
@@ -133,7 +137,7 @@ def _segment(reports: Reports) -> Json:
     }  # fmt: skip
 
 
-def _decision(deciding: Deciding, decision: Decision, reports: Reports) -> Json:
+def _decision(deciding: Deciding, decision: Decision, owners: Mapping[Address, list[Json]]) -> Json:
     found: Json = {
         "address": str(decision.address),
         "protocol": decision.protocol.value,
@@ -147,18 +151,35 @@ def _decision(deciding: Deciding, decision: Decision, reports: Reports) -> Json:
         "drained": decision.drained is not None,
         "de_preferred": decision.de_preferred is not None,
         "advertisements": [each.name for each in decision.advertisements],
-        "gates": gates(decision),
+        "closed": closed_gates(decision),
+        "looked_at_all": not decision.closed,
     }
     if decision.protocol is Protocol.LAYER2:
-        return found | {"owners": _owners(decision.address, reports.wire)}
-    return found | {"routes": _routes(deciding, decision)}
+        return found | {"owners": owners.get(decision.address, [])}
+    return found | {"routes": _routes(deciding, decision.address)}
 
 
-def gates(decision: Decision) -> list[Json]:
-    """Return every gate of the decision's protocol in order: open, closed, or not looked at."""
-    closed = {each.gate: each for each in _against(decision)}
-    other = BGP_ONLY if decision.protocol is Protocol.LAYER2 else L2_ONLY
-    return [_gate(gate, closed.get(gate), decision) for gate in Gate if gate not in other]
+def gate_names(protocol: Protocol) -> list[str]:
+    """Return the gates of a protocol in the order in which they are looked at."""
+    other = BGP_ONLY if protocol is Protocol.LAYER2 else L2_ONLY
+    return [gate.value for gate in Gate if gate not in other]
+
+
+def closed_gates(decision: Decision) -> list[Json]:
+    """Return every closed gate with what would open it, in the order of the gates."""
+    first: dict[Gate, Withheld] = {}
+    for each in _against(decision):
+        first.setdefault(each.gate, each)
+    found = [
+        {"gate": gate.value, "object": first[gate].object, "field": first[gate].field,
+         "sentence": first[gate].sentence}
+        for gate in Gate
+        if gate in first
+    ]  # fmt: skip
+    if decision.may_begin:
+        return found
+    sentence = "its health check has not answered yet: kept if it is here, not begun"
+    return [*found, {"gate": Gate.HEALTH.value, "object": "", "field": "", "sentence": sentence}]
 
 
 def _against(decision: Decision) -> Iterable[Withheld]:
@@ -168,37 +189,21 @@ def _against(decision: Decision) -> Iterable[Withheld]:
     return (*own, *decision.closed, *decision.reported, *(w for w in single if w is not None))
 
 
-def _gate(gate: Gate, withheld: Withheld | None, decision: Decision) -> Json:
-    if withheld is not None:
-        return {
-            "gate": gate.value,
-            "open": False,
-            "object": withheld.object,
-            "field": withheld.field,
-            "sentence": withheld.sentence,
-        }
-    if gate is Gate.HEALTH and not decision.may_begin:
-        sentence = "its health check has not answered yet: kept if it is here, not begun"
-        return {"gate": gate.value, "open": False, "object": "", "field": "", "sentence": sentence}
-    if gate in LATER and decision.closed:
-        return {"gate": gate.value, "open": None, "sentence": "not looked at: others are closed"}
-    return {"gate": gate.value, "open": True, "sentence": MEANINGS[gate]}
+def _owners(wire: Mirror) -> dict[Address, list[Json]]:
+    found: dict[Address, list[Json]] = {}
+    for each in wire.of(OwnerReport):
+        found.setdefault(each.address, []).append(
+            {"interface": each.interface, "state": each.state.value, "owner": each.owner,
+             "cause": each.cause, "generation": each.generation, "provisional": each.provisional}
+        )  # fmt: skip
+    return found
 
 
-def _owners(address: Address, wire: Mirror) -> list[Json]:
-    return [
-        {"interface": each.interface, "state": each.state.value, "owner": each.owner,
-         "cause": each.cause, "generation": each.generation, "provisional": each.provisional}
-        for each in wire.of(OwnerReport)
-        if each.address == address
-    ]  # fmt: skip
-
-
-def _routes(deciding: Deciding, decision: Decision) -> list[Json]:
+def _routes(deciding: Deciding, address: Address) -> list[Json]:
     return [
         {"prefix": str(each.prefix), "peer": each.peer, "communities": list(each.communities),
          "local_pref": each.local_pref, "advertisement": each.advertisement}
-        for each in paths(decision, deciding.sessions)
+        for each in deciding.paths_of(address)
     ]  # fmt: skip
 
 

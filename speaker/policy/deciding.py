@@ -153,6 +153,14 @@ class Deciding:
         found = (self.route(prefix) for prefix in self._paths)
         return [each for each in found if each is not None]
 
+    def paths_of(self, address: Address) -> list[Path]:
+        """Return the address's part in routes."""
+        return [
+            path
+            for prefix in self._prefixes.get(address, ())
+            for path in self._paths[prefix][address]
+        ]
+
     def of(self, protocol: Protocol) -> list[Decision]:
         """Return the protocol's decisions by address."""
         own = [d for (of, _), d in self.decisions.items() if of is protocol]

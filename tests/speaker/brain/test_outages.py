@@ -26,7 +26,7 @@ PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.168.4.1"}
 
 def closed(parts: Brain, index: int) -> list[str] | None:
     shown = parts.status()["addresses"][index:]
-    return [g["gate"] for g in shown[0]["gates"] if g["open"] is False] if shown else None
+    return [g["gate"] for g in shown[0]["closed"]] if shown else None
 
 
 @pytest.fixture

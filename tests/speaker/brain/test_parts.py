@@ -8,7 +8,7 @@ import pytest
 from kube.objects import ObjectName, Secret
 from kube.snapshot import Snapshot
 from speaker.brain.events import against, body, on_conflict, on_move
-from speaker.brain.home import at_home
+from speaker.brain.home import Homes
 from speaker.brain.identity import hello_keys, identity
 from speaker.brain.moves import HISTORY, Move, Moves
 from speaker.brain.prober import outcome_of, path_of
@@ -171,7 +171,7 @@ NICS = [
     ],
 )
 def test_where_an_address_is_at_home(address: str, nic: str, expected: bool) -> None:
-    assert at_home(ip_address(address), nic, NICS) is expected
+    assert Homes(NICS).counts(ip_address(address), nic) is expected
 
 
 class TestEvents:

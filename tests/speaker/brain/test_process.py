@@ -52,7 +52,7 @@ async def test_a_local_endpoint_that_goes_closes_the_gate(first: Cluster) -> Non
         await until(lambda: [i.fit for i in wire.holds(AddressIntent)] == [False])
         assert wire.holds(AddressIntent)[0].closed_gates == ("endpoint", "local-endpoint")
         shown = parts.status()["addresses"][0]
-        closed = [gate["gate"] for gate in shown["gates"] if gate["open"] is False]
+        closed = [gate["gate"] for gate in shown["closed"]]
         assert closed == ["endpoint", "local-endpoint"]
 
 
