@@ -50,6 +50,9 @@ bench: $(READY) ## figures of the hot paths; prints, never judges
 manifests: $(READY) ## write the CRDs again from their models
 	@$(BIN)/python -m kube.schema manifests/crds
 
+kube: $(READY) ## the programs of the real control plane: found, or built once in some minutes
+	@$(BIN)/python -m netns_lab.control_plane.binaries
+
 system: ## Debian's packages for the lab; starts no daemon
 	@netns-lab/debian.sh
 
