@@ -131,6 +131,6 @@ _SENTENCES: Mapping[Refusal, str] = {
 
 
 def _sentence(why: Refusal, prefixes: Iterable[Prefix]) -> str:
-    first, *others = sorted(prefixes, key=str)
+    first, *others = sorted(prefixes, key=lambda p: (p.version, int(p.network_address)))
     more = f" and {len(others)} more" if others else ""
     return f"{first}{more} not announced: {_SENTENCES[why]}"

@@ -18,6 +18,7 @@ from pathlib import Path
 from speaker.bgp.commands import (
     ALIGN,
     ALIGN_ANSWER,
+    RELOAD,
     Acknowledged,
     AnswerLine,
     Negotiated,
@@ -31,11 +32,13 @@ ACK_LIMIT_S = 2.0
 "The slowest acknowledgement seen took 0.1 s: one that lacks for so long won't come."
 
 START_LIMIT_S = 10.0
+RELOAD_LIMIT_S = 5.0
 STOP_LIMIT_S = 2.0
 VALIDATE_LIMIT_S = 10.0
 _POLL_S = 0.01
 _READ_SIZE = 1 << 16
 _KEPT_WORDS = 12
+_GIST_LIMIT = 300
 _HELPER = "sleep"
 
 LOG = logging.getLogger(__name__)
@@ -123,8 +126,7 @@ class ExaBgp:
         except TimeoutError:
             raise ExaBgpError(f"no answer in {ACK_LIMIT_S:g} s") from None
         except OSError as error:
-            self._close_pipes()
-            raise (PipeError if await self._still_alive() else ExaBgpError)(str(error)) from None
+            raise await self._lost(error) from None
         finally:
             self._answer = None
         return done, self._lines
@@ -134,12 +136,15 @@ class ExaBgp:
         self._write_config(self._config, config)
         self._reloaded = asyncio.get_running_loop().create_future()
         try:
-            await self.ask("reload")
-            async with asyncio.timeout(START_LIMIT_S):
+            await self.ask(RELOAD)
+            async with asyncio.timeout(RELOAD_LIMIT_S):
                 return await self._reloaded
         except TimeoutError:
             raise ExaBgpError("no word on its reload") from None
+        except OSError as error:
+            raise await self._lost(error) from None
         finally:
+            self._reloaded.cancel()
             self._reloaded = None
 
     async def validate(self, config: str) -> str:
@@ -156,8 +161,7 @@ class ExaBgp:
             return ""
         finally:
             path.unlink(missing_ok=True)
-        text = (said + words).decode(errors="replace")
-        return _gist(text) if child.returncode else ""
+        return _gist((said or words).decode(errors="replace")) if child.returncode else ""
 
     async def stop(self) -> None:
         """End the child at once; its sessions drop."""
@@ -202,13 +206,15 @@ class ExaBgp:
         if not done:
             raise ExaBgpError("it refuses to say how its neighbours are")
 
-    async def _still_alive(self) -> bool:
+    async def _lost(self, error: OSError) -> PipeError | ExaBgpError:
+        """Return what has been lost: only the pipes, or all."""
+        self._close_pipes()
         if self._child is None:
-            return False
+            return ExaBgpError(str(error))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5 * _POLL_S):  # its pipes close a moment before it is reaped
                 await self._child.wait()
-        return self.alive
+        return (PipeError if self.alive else ExaBgpError)(str(error))
 
     def _write_config(self, path: Path, config: str) -> None:
         new = path.with_suffix(".new")
@@ -249,8 +255,9 @@ class ExaBgp:
             return
         if not chunk:
             self._close_pipes()
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_exception(BrokenPipeError("the API process has ended"))
+            for waiting in (self._answer, self._reloaded):
+                if waiting is not None and not waiting.done():
+                    waiting.set_exception(BrokenPipeError("the API process has ended"))
             self._hear(None)
             return
         *lines, self._rest = (self._rest + chunk).split(b"\n")
@@ -299,6 +306,9 @@ def _child_named(parent: int, name: str) -> int:
 
 
 def _gist(words: str) -> str:
-    """Return ExaBGP's words without its ornaments, in one line."""
-    lines = (line.strip() for line in words.splitlines())
-    return " ".join(line for line in lines if line and not line.startswith("advice"))[:400]
+    """Return ExaBGP's words in one line, without its ornaments and our files' names."""
+    lines = (line.removeprefix("configuration").strip() for line in words.splitlines())
+    kept = (
+        line for line in lines if line and not line.startswith("advice") and ".conf" not in line
+    )
+    return " ".join(kept)[:_GIST_LIMIT]

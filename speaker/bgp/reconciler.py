@@ -34,6 +34,9 @@ REFUSED_AGAIN_S = 60.0
 FLUSH_LIMIT_S = 0.5
 FLUSH_POLL_S = 0.01
 RESTART_PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
+"By failures in a row; one that had run for `STEADY_S` begins the count anew."
+
+STEADY_S = 2.0
 
 LOG = logging.getLogger(__name__)
 NOTHING = Plan({}, {}, frozenset(), {}, "")
@@ -57,6 +60,7 @@ class Reconciler:
         self._read_back_at = 0.0
         self._alive_at = 0.0
         self._failures = 0
+        self._started_at = 0.0
         self._refused_until = 0.0
 
     @property
@@ -87,6 +91,8 @@ class Reconciler:
             self._count("helper_lost_total", "exabgp-helper-lost", error)
         except ExaBgpError as error:
             self._count("exabgp_lost_total", "exabgp-lost", error)
+            if self._now > self._started_at + STEADY_S:
+                self._failures = 0
             self.trouble = f"ExaBGP is being started again: {error}"
             await self._exabgp.stop()
             await asyncio.sleep(RESTART_PAUSES_S[min(self._failures, len(RESTART_PAUSES_S) - 1)])
@@ -135,7 +141,7 @@ class Reconciler:
         except ExaBgpError:
             await self._find_refused()
             raise
-        self._loaded, self.trouble = self.plan, ""
+        self._loaded, self.trouble, self._started_at = self.plan, "", self._now
         self.counters["exabgp_starts_total"] += 1
         return True
 
@@ -210,7 +216,6 @@ class Reconciler:
             self.refused = {}
         if self._now >= self._alive_at:
             await self._ask(commands.HEARTBEAT)
-            self._failures = 0
         self.next_check_at = min(self._alive_at, self._read_back_at)
         return False
 

@@ -78,7 +78,7 @@ def session_reports(
             continue
         selector = neighbour.selector
         up = selector in sessions.up
-        prefixes = sorted(announced.get(selector, ()), key=str) if up else ()
+        prefixes = sorted(announced.get(selector, ()), key=_order) if up else ()
         reports[name] = SessionReport(
             peer=name,
             state=SessionState.UP if up else SessionState.CONNECTING,
@@ -89,6 +89,10 @@ def session_reports(
             pending=delta.pending(selector),
         )
     return reports
+
+
+def _order(prefix: Prefix) -> tuple[int, int, int]:
+    return prefix.version, int(prefix.network_address), prefix.prefixlen
 
 
 def _no_answer(neighbour: Neighbour) -> str:
