@@ -6,6 +6,9 @@ range, so this is exact for all ordinary pools and for up to ~2,000 scattered ad
 the smallest gaps are closed: a few foreign frames then reach the process, where a dict lookup
 drops them. Nothing that is wanted is ever dropped.
 
+Frames that the kernel itself would not take are dropped first: those to another station's MAC,
+which a promiscuous NIC and a flooding switch deliver too, and those of a VLAN this NIC is not in.
+
 Conditional jumps are 8 bits wide, so ranges are searched in leaves of at most 120 with the two
 verdicts at the end of each leaf, and the leaves in a tree of far jumps.
 """
@@ -38,6 +41,10 @@ _LOAD_X_HEADER = 0xB1
 _JUMP, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_FROM, _JUMP_ANY = 0x05, 0x15, 0x25, 0x35, 0x45
 _RETURN = 0x06
 
+_PACKET_TYPE = 0xFFFFF004
+"The kernel's word on whom a frame is for (SKF_AD_OFF + SKF_AD_PKTTYPE)."
+_OTHER_HOST = 3
+
 _ARP_OPERATION, _ARP_SENDER, _ARP_TARGET = 20, 28, 38
 _NEXT_HEADER, _ICMP_TYPE, _NDP_TARGET = 20, 54, 62
 
@@ -63,6 +70,7 @@ def _op(code: int, operand: int = 0, if_true: int = 0, if_false: int = 0) -> Ins
 ACCEPT = _op(_RETURN, _ACCEPT_BYTES)
 REJECT = _op(_RETURN, 0)
 DROP_ALL: Program = (REJECT,)
+_FOR_US = (_op(_LOAD_WORD, _PACKET_TYPE), _op(_JUMP_EQUAL, _OTHER_HOST, 0, 1), REJECT)
 
 
 def encode(program: Program) -> bytes:
@@ -121,24 +129,26 @@ def _capacity(limit: int, overhead: int) -> int:
 def arp_requests_for(addresses: Iterable[IPv4Address], limit: int = LIMIT) -> Program:
     """Pass ARP requests whose target is one of `addresses`."""
     start = [
+        *_FOR_US,
         _op(_LOAD_HALF, _ARP_OPERATION),
         _op(_JUMP_EQUAL, 1, 1, 0),
         REJECT,
         _op(_LOAD_WORD, _ARP_TARGET),
     ]
-    covered = ranges(map(int, addresses), _capacity(limit, 8))
+    covered = ranges(map(int, addresses), _capacity(limit, 12))
     return (*start, *_search(covered))
 
 
 def arp_from(addresses: Iterable[IPv4Address], limit: int = LIMIT) -> Program:
     """Pass any ARP whose sender is one of `addresses`: conflicts, and answers to our probes."""
-    covered = ranges(map(int, addresses), _capacity(limit, 8))
-    return (_op(_LOAD_WORD, _ARP_SENDER), *_search(covered))
+    covered = ranges(map(int, addresses), _capacity(limit, 12))
+    return (*_FOR_US, _op(_LOAD_WORD, _ARP_SENDER), *_search(covered))
 
 
 def ndp_about(addresses: Iterable[IPv6Address], limit: int = LIMIT) -> Program:
     """Pass solicitations and advertisements whose target is one of `addresses`."""
     start = [
+        *_FOR_US,
         _op(_LOAD_BYTE, _NEXT_HEADER),
         _op(_JUMP_EQUAL, 58, 1, 0),
         REJECT,
@@ -178,6 +188,7 @@ def _in_prefix(prefix: int, covered: Sequence[Range]) -> list[Instruction]:
 def hellos() -> Program:
     """Pass whole UDP datagrams to the hello's group and port."""
     return (
+        *_FOR_US,
         _op(_LOAD_BYTE, 23),
         _op(_JUMP_EQUAL, 17, 0, 8),
         _op(_LOAD_WORD, 30),

@@ -63,8 +63,6 @@ class Unusable(Enum):
     ENSLAVED = "enslaved"
     DOWN = "down"
     NO_CARRIER = "no-carrier"
-    TWIN = "same-segment-as-another"
-    "It hears this node's own hellos from another of its NICs, which takes part instead."
 
 
 @dataclass(frozen=True, slots=True)

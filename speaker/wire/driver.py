@@ -53,7 +53,7 @@ class Wire:
             Freshness: lambda message: self.nics.set_freshness(message.age_s),
             Drain: self._drain,
             BfdIntent: self.bfd.want,
-            BfdRemoved: lambda message: self.bfd.unwant(message.peer),
+            BfdRemoved: self._unwant_bfd,
             CountersWanted: lambda _: self._brain.send(Counters(self.counters()), to="brain"),
         }
 
@@ -109,6 +109,10 @@ class Wire:
 
     def _drain(self, message: Drain) -> None:
         self.nics.drain(float("inf") if message.active else None)
+
+    def _unwant_bfd(self, message: BfdRemoved) -> None:
+        self.bfd.unwant(message.peer)
+        self._said.held.pop((BfdReport, message.peer), None)  # it has no state to tell any more
 
     def _report(self, message: Message) -> None:
         if not self._said.receive(message):

@@ -9,10 +9,12 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from speaker.l2.segment import FAST, STANDARD, AlonePolicy
 from speaker.seam.pod import (
@@ -49,6 +51,8 @@ class Flags:
 def main(arguments: Sequence[str]) -> None:
     """Run the process until SIGTERM."""
     flags = parse_flags(arguments)
+    if not flags.config.socket_dir.is_dir():
+        sys.exit(f"--socket-dir: {flags.config.socket_dir} is no folder; create it and start again")
     log_as_json(flags.log_level)
     if flags.realtime:
         _ask_for_realtime()
@@ -105,6 +109,7 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
 async def serve(flags: Flags) -> None:
     """Serve until SIGTERM, then hand over."""
     stop = stopping()
+    broken = first_fault()
     wire = Wire(flags.config)
     pages = health_pages(lambda: wire.ready, wire.counters)
     async with asyncio.TaskGroup() as tasks:
@@ -113,10 +118,31 @@ async def serve(flags: Flags) -> None:
             tasks.create_task(serve_pages(flags.health_port, pages)),
         ]
         LOG.info("started", extra={"fields": {"node": flags.config.node}})
-        await stop.wait()
+        told = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((told, broken), return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            broken.result()
         await leave(wire, flags)
         for task in serving:
             task.cancel()
+
+
+def first_fault() -> asyncio.Future[None]:
+    """Return a future that fails with the first exception in a callback of the loop.
+
+    The loop would log it and go on, with a timer that nobody sets again: a speaker that answers
+    and sends no hellos. Ending is better, the pod is restarted and takes its claims up again.
+    """
+    loop = asyncio.get_running_loop()
+    broken = loop.create_future()
+
+    def take(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        loop.default_exception_handler(context)
+        if not broken.done():
+            broken.set_exception(context.get("exception") or RuntimeError(context["message"]))
+
+    loop.set_exception_handler(take)
+    return broken
 
 
 async def leave(wire: Wire, flags: Flags) -> None:

@@ -20,17 +20,16 @@ from speaker.l2.links import Link, Unusable
 from speaker.l2.segment import AlonePolicy, Segment, Timing
 from speaker.seam.messages import (
     Address,
-    AddressForgotten,
     AddressIntent,
     Expected,
     Identity,
-    InterfaceReport,
     Message,
     OwnerReport,
 )
 from speaker.wire.claims.driver import Claims, ClaimsFile
 from speaker.wire.netlink import Monitor, gateways
 from speaker.wire.pulse import Pulse
+from speaker.wire.reports import Said, interface_report
 from speaker.wire.segment.driver import SegmentDriver, Surroundings
 
 LOG = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ class Nics:
         self._boot_id = secrets.randbits(64)
         self.pulse = Pulse(config.timing.detection_s, self._loop.time())
         self._segments: dict[str, SegmentDriver] = {}
-        self._owned_reports: dict[tuple[str, Address], None] = {}
+        self._said = Said()
         self._intents: dict[Address, AddressIntent] = {}
         self._named: Counter[tuple[str, ...]] = Counter()
         self._identity: Identity | None = None
@@ -70,6 +69,8 @@ class Nics:
         self._fresh_at = self._loop.time()
         self._drain_until: float | None = None
         self._relink: asyncio.Handle | None = None
+        self._unopened = False
+        "A NIC that should take part could not be opened: tried again with the next tick."
         self._gateways_at = 0.0
         self._gateways: dict[str, Mapping[Address, Mac]] = {}
         self._failures: Counter[str] = Counter()
@@ -154,6 +155,8 @@ class Nics:
 
     def tick(self, passed_s: float) -> None:
         """Do what is done about once a second."""
+        if self._unopened:
+            self._follow_links_soon()
         for segment in self:
             segment.tick(passed_s)
         self._tell_freshness()
@@ -187,7 +190,7 @@ class Nics:
             self._relink = self._loop.call_soon(self._follow_links)
 
     def _follow_links(self) -> None:
-        self._relink = None
+        self._relink, self._unopened = None, False
         links = self._monitor.table.by_name()
         changed = False
         for name, segment in list(self._segments.items()):
@@ -206,7 +209,7 @@ class Nics:
                 self._open_segment(link)
                 changed = True
             if link.unusable is not Unusable.NAME:
-                self._report(_interface_report(link, wanted=wanted))
+                self._report(interface_report(link, wanted=wanted))
         if changed:
             self._follow_gateways()
 
@@ -246,6 +249,7 @@ class Nics:
             segment = SegmentDriver(core, link, surroundings)
         except OSError as error:  # the NIC went in between, which netlink will tell, or no NET_RAW
             self._failures["open"] += 1
+            self._unopened = True
             fields = {"interface": link.name, "why": str(error)}
             LOG.warning("interface-not-opened", extra={"fields": fields})
             return
@@ -263,9 +267,8 @@ class Nics:
     def _close_segment(self, name: str) -> None:
         LOG.info("interface-takes-no-part", extra={"fields": {"interface": name}})
         self._segments.pop(name).close()
-        for address in [a for interface, a in self._owned_reports if interface == name]:
-            self._report(AddressForgotten(address, name))
-        self._report(InterfaceReport(name, usable=False, reason="gone"))
+        for message in self._said.end(name):
+            self._report_on(message)
 
     # -- routers and other hosts
 
@@ -294,11 +297,9 @@ class Nics:
     # -- what the cores say
 
     def _report(self, message: Message) -> None:
+        self._said.hear(message)
         if isinstance(message, OwnerReport):
-            self._owned_reports[message.interface, message.address] = None
             self._file.changed()
-        elif isinstance(message, AddressForgotten):
-            self._owned_reports.pop((message.interface, message.address), None)
         self._report_on(message)
 
     def _claims(self) -> Claims:
@@ -310,9 +311,3 @@ def _apply(segment: SegmentDriver, intent: AddressIntent) -> None:
         segment.want(intent)
     else:
         segment.unwant(intent.address)
-
-
-def _interface_report(link: Link, *, wanted: bool) -> InterfaceReport:
-    unusable = link.unusable
-    reason = unusable.value if unusable else "" if wanted else "not-wanted"
-    return InterfaceReport(link.name, not reason, reason, tuple(map(str, link.addresses)))

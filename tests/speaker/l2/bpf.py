@@ -5,6 +5,7 @@ from collections.abc import Callable
 from speaker.l2.filter import Instruction, Program
 
 LOADS = {0x20: 4, 0x28: 2, 0x30: 1}
+PACKET_TYPE = 0xFFFFF004
 JUMPS: dict[int, Callable[[int, int], bool]] = {
     0x15: lambda a, k: a == k,
     0x25: lambda a, k: a > k,
@@ -27,8 +28,11 @@ def check(program: Program) -> None:
             assert at + 1 + each.operand < len(program)
 
 
-def steps(program: Program, frame: bytes) -> tuple[bool, int]:
-    """Run the program on a frame; return whether it passes and how many instructions that took."""
+def steps(program: Program, frame: bytes, packet_type: int = 0) -> tuple[bool, int]:
+    """Run the program on a frame; return whether it passes and how many instructions that took.
+
+    `packet_type` is the kernel's: 0 for this host, 1 broadcast, 2 multicast, 3 another host.
+    """
     a = x = at = count = 0
     while True:
         each = program[at]
@@ -41,7 +45,7 @@ def steps(program: Program, frame: bytes) -> tuple[bool, int]:
         elif each.code in JUMPS:
             at += each.if_true if JUMPS[each.code](a, each.operand) else each.if_false
         else:
-            loaded = _load(each, frame, x)
+            loaded = packet_type if each.operand == PACKET_TYPE else _load(each, frame, x)
             if loaded is None:  # the kernel drops a frame that is too short for a load
                 return False, count
             if each.code == 0xB1:
@@ -50,10 +54,10 @@ def steps(program: Program, frame: bytes) -> tuple[bool, int]:
                 a = loaded
 
 
-def passes(program: Program, frame: bytes) -> bool:
+def passes(program: Program, frame: bytes, packet_type: int = 0) -> bool:
     """Tell whether the program lets the frame in."""
     check(program)
-    return steps(program, frame)[0]
+    return steps(program, frame, packet_type)[0]
 
 
 def _load(each: Instruction, frame: bytes, x: int) -> int | None:

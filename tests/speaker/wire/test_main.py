@@ -1,9 +1,10 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from speaker.l2.segment import FAST, STANDARD, AlonePolicy
-from speaker.wire.main import parse_flags
+from speaker.wire.main import first_fault, main, parse_flags
 
 NEEDED = ["--node-name", "node1", "--socket-dir", "/run/herald"]
 
@@ -52,3 +53,18 @@ def test_a_node_name_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse_flags(["--socket-dir", "/run/herald"])
     assert "--node-name" in capsys.readouterr().err
+
+
+async def test_an_exception_in_a_callback_of_the_loop_is_not_survived() -> None:
+    broken = first_fault()
+    asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        await broken
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+
+    with pytest.raises(SystemExit, match=r"missing is no folder"):
+        main(["--node-name", "node1", "--socket-dir", str(missing)])

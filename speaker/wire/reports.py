@@ -1,0 +1,58 @@
+"""What has been said about each NIC, so that its end can be told too. Pure."""
+
+from dataclasses import dataclass, field, replace
+
+from speaker.l2.links import Link
+from speaker.seam.messages import (
+    Address,
+    AddressForgotten,
+    ConflictReport,
+    InterfaceReport,
+    Message,
+    NeighbourReport,
+    OwnerReport,
+)
+
+GONE = "gone"
+NOT_WANTED = "not-wanted"
+
+Key = tuple[str, type[object], Address | str]
+
+
+def interface_report(link: Link, *, wanted: bool) -> InterfaceReport:
+    """Return whether a NIC takes part, and if not, why."""
+    unusable = link.unusable
+    reason = unusable.value if unusable else "" if wanted else NOT_WANTED
+    return InterfaceReport(link.name, not reason, reason, tuple(map(str, link.addresses)))
+
+
+@dataclass(slots=True)
+class Said:
+    """The reports in force that one NIC's end makes void."""
+
+    _held: dict[Key, Message] = field(default_factory=dict)
+
+    def hear(self, message: Message) -> None:
+        """Take in what a NIC's core has said."""
+        if isinstance(message, AddressForgotten):
+            self._held.pop((message.interface, OwnerReport, message.address), None)
+        elif isinstance(message, OwnerReport | ConflictReport):
+            self._held[message.interface, type(message), message.address] = message
+        elif isinstance(message, NeighbourReport):
+            self._held[message.interface, NeighbourReport, message.node] = message
+
+    def end(self, interface: str) -> list[Message]:
+        """Return what is to be said when the NIC takes no part any more."""
+        keys = [key for key in self._held if key[0] == interface]
+        ended = [_ended(self._held.pop(key)) for key in keys]
+        return [*ended, InterfaceReport(interface, usable=False, reason=GONE)]
+
+
+def _ended(message: Message) -> Message:
+    if isinstance(message, OwnerReport):
+        return AddressForgotten(message.address, message.interface)
+    if isinstance(message, NeighbourReport):
+        return replace(message, alive=False, two_way=False)
+    if isinstance(message, ConflictReport):
+        return replace(message, mac=None, proxy=False)
+    return message
