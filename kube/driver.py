@@ -6,6 +6,7 @@ the age.
 """
 
 import asyncio
+import gc
 import logging
 import random
 from collections.abc import Callable, Coroutine
@@ -77,6 +78,7 @@ class Watcher:
         self._watching = [False for _ in selections]
         self._probe_due = asyncio.Event()
         self._flush_due = False
+        self._frozen = False
         self._doubted: list[set[ObjectName]] = [set() for _ in selections]
         "Deleted custom resources whose CRD must be looked at before they are believed gone."
         self._tasks: asyncio.TaskGroup | None = None
@@ -158,6 +160,14 @@ class Watcher:
         for name in listing.finish():
             await self._retype(selection, name)
         core.listed(version)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """When all is listed, take what there is out of the collector's sight: most of it stays."""
+        wanted = {selection.kind for selection in self._selections}
+        if not self._frozen and self._store.snapshot().listed >= wanted:
+            self._frozen = True
+            gc.freeze()
 
     async def _watch(self, index: int, resource_version: str, watch_s: int) -> None:
         core, selection = self._cores[index], self._selections[index]

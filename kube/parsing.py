@@ -7,6 +7,7 @@ when it is not what the Kubernetes API promises.
 import base64
 import binascii
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from types import MappingProxyType
 
@@ -32,6 +33,12 @@ from kube.objects import (
 )
 
 
+@lru_cache(maxsize=4096, typed=True)
+def _shared(text: str) -> str:
+    """Return one and the same text for equals: ten thousand Services repeat the same few words."""
+    return text
+
+
 def parse_service(obj: Json) -> Service:
     """Return the trimmed Service."""
     meta, spec, status = _parts(obj)
@@ -42,8 +49,8 @@ def parse_service(obj: Json) -> Service:
         return Service(
             name=name,
             uid=meta.get("uid") or "",
-            created=meta.get("creationTimestamp") or "",
-            type=spec.get("type") or "ClusterIP",
+            created=_shared(meta.get("creationTimestamp") or ""),
+            type=_shared(spec.get("type") or "ClusterIP"),
             ports=tuple(_port(port) for port in spec.get("ports") or ()),
             load_balancer_class=spec.get("loadBalancerClass"),
             load_balancer_ip=spec.get("loadBalancerIP") or "",
@@ -51,7 +58,7 @@ def parse_service(obj: Json) -> Service:
             annotations=_own(meta.get("annotations")),
             selector=_frozen(spec.get("selector")),
             cluster_ips=_addresses(spec.get("clusterIPs") or [spec.get("clusterIP")]),
-            ip_families=tuple(spec.get("ipFamilies") or ()),
+            ip_families=tuple(map(_shared, spec.get("ipFamilies") or ())),
             ip_family_policy=IPFamilyPolicy(spec.get("ipFamilyPolicy") or "SingleStack"),
             traffic_policy=TrafficPolicy(spec.get("externalTrafficPolicy") or "Cluster"),
             health_check_node_port=spec.get("healthCheckNodePort") or 0,
@@ -81,7 +88,7 @@ def parse_endpoint_slice(obj: Json) -> EndpointSlice:
         return EndpointSlice(
             name=name,
             service=(meta.get("labels") or {}).get("kubernetes.io/service-name") or "",
-            address_type=obj.get("addressType") or "",
+            address_type=_shared(obj.get("addressType") or ""),
             endpoints=tuple(_endpoint(e) for e in obj.get("endpoints") or ()),
             resource_version=meta.get("resourceVersion") or "",
         )
@@ -155,7 +162,9 @@ def _parts(obj: Json) -> tuple[Json, Json, Json]:
 
 
 def _frozen(mapping: Mapping[str, str] | None) -> Mapping[str, str]:
-    return MappingProxyType(dict(mapping)) if mapping else EMPTY
+    if not mapping:
+        return EMPTY
+    return MappingProxyType({_shared(key): _shared(value) for key, value in mapping.items()})
 
 
 def _own(annotations: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -177,10 +186,10 @@ def _addresses(texts: list[str | None]) -> tuple[Address, ...]:
 
 def _port(port: Json) -> ServicePort:
     return ServicePort(
-        protocol=port.get("protocol") or "TCP",
+        protocol=_shared(port.get("protocol") or "TCP"),
         port=int(port["port"]),
         node_port=port.get("nodePort") or 0,
-        name=port.get("name") or "",
+        name=_shared(port.get("name") or ""),
     )
 
 
@@ -191,7 +200,7 @@ def _endpoint(endpoint: Json) -> Endpoint:
     serving = conditions.get("serving")
     return Endpoint(
         addresses=tuple(endpoint.get("addresses") or ()),
-        node_name=endpoint.get("nodeName") or "",
+        node_name=_shared(endpoint.get("nodeName") or ""),
         ready=ready,
         serving=ready if serving is None else bool(serving),
         terminating=bool(conditions.get("terminating")),
