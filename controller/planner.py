@@ -89,7 +89,8 @@ class Planner:
         self._news, self._known = {}, {}
         queue = self._take_in(view, now, frozenset(services), frozenset(namespaces))
         if self._movers and (count := self._pace.available(now)):
-            queue |= {name for _, _, name in nsmallest(count, map(self._age_of, self._movers))}
+            there = [self._age_of(name) for name in self._movers if name in view.services]
+            queue |= {name for _, _, name in nsmallest(count, there)}
         self._judge_all(queue, now)
         self._serve_waiting(now)
         deadline = self._pace.next_at(now) if self._movers else None

@@ -181,6 +181,8 @@ class Reconciler:
         self._outlook = outlook_of(self._snapshot, self._outlook, pools_changed=pools)
         view = self._outlook.view
         missed = self._floor.expired(now)
+        for name in missed:
+            self._delta.observe(name, self._snapshot.services.get(name))
         services = self._floor.raise_to(view.services)
         plan = planner.replan(
             View(services, view.pools, view.namespaces, view.node_addresses),
@@ -265,7 +267,10 @@ class Reconciler:
         try:
             obj = await self._client.get(object_path("Service", name), timeout_s=WRITE_TIMEOUT_S)
             delta.observe(name, parse_service(obj), surely=True)
-        except (ApiError, ObjectError):
+        except ApiError as error:
+            if error.not_found:
+                delta.observe(name, None)
+        except ObjectError:
             return
 
     async def _patch(self, path: str, body: Json, kind: Patch) -> Json:

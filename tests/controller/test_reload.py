@@ -179,3 +179,11 @@ def test_pool_added_moves_nobody() -> None:
 
     assert cluster.addresses("a") == ("1.2.3.0",)
     assert cluster.put(service("c")).run().addresses("c") == ("9.9.9.0",)
+
+
+def test_service_deleted_while_it_waits_to_move_is_forgotten() -> None:
+    cluster = before().replace_pools(pool("other", "4.5.6.0/24", "4000::/64")).run(SETTLE_S / 2)
+
+    cluster.delete("a").settle()
+
+    assert cluster.addresses("b") == ("4000::",)
