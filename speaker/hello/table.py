@@ -161,6 +161,8 @@ class RemoteTable:
     "Version up to which nothing is missing; every table begins empty at 0."
     latest: int = 0
     "Version in the neighbour's newest hello."
+    missed: bool = False
+    "The newest hello shows that something was told before and not heard here."
     _newer: dict[Address, int] = field(default_factory=dict)
     _early: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MAX_EARLY))
     _chunks: "_Assembly | None" = None
@@ -173,6 +175,8 @@ class RemoteTable:
     def apply(self, hello: Hello) -> Mapping[Address, Entry | None]:
         """Take what the hello tells; return the addresses that it changed, with what was before."""
         self.latest = hello.version
+        follows = hello.changes is not None and hello.changes.base <= self.held
+        self.missed = not self.complete and not follows and hello.chunk is None
         before: dict[Address, Entry | None] = {}
         if hello.changes is not None:
             self._apply_changes(hello.changes, before)

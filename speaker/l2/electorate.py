@@ -56,7 +56,7 @@ class Electorate:
         records, neighbour = self._ownership.records, heard.neighbour
         if heard.gone is not None:
             self._forget(heard.gone)
-        self._answer(neighbour, hello, now)
+        self._answer(neighbour, hello, was_incomplete=was_incomplete, now=now)
         records.table_changed(neighbour, heard.before)
         if was_incomplete and neighbour.incomplete_since is None:
             records.mark_untabled()
@@ -70,12 +70,16 @@ class Electorate:
             self._report(neighbour)
         return None
 
-    def _answer(self, neighbour: Neighbour, hello: Hello, now: float) -> None:
+    def _answer(
+        self, neighbour: Neighbour, hello: Hello, *, was_incomplete: bool, now: float
+    ) -> None:
         """Let it hear soon what it needs from this node."""
         if neighbour.standing is Standing.DEAD:
             self._sender.nudge(now)  # it may be waiting for an echo
             if hello.starting:
                 self._sender.table.want_whole()
+        elif neighbour.table.missed and not was_incomplete:
+            self._sender.nudge(now)  # the echo says which version is held here
         echo = hello.echoes.get(self._ground.boot_id)
         if echo is not None:
             self._sender.hear_echo(*echo)

@@ -38,7 +38,7 @@ def test_the_double_ends_soon_after_the_heal_and_nobody_is_left_out(count: int) 
     segment.heal()
     took_s = segment.run_until(lambda: len(segment.owners()) == 1, 0.3)
     segment.run(10)
-    assert took_s <= 0.3
+    assert took_s <= 0.11
     assert segment.gaps(VIP, begun) == []
     assert segment.moves(VIP, begun) == 0
 
