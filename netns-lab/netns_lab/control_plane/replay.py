@@ -6,13 +6,18 @@ times, versions, allocated addresses and ports) is replaced by a word; of a refu
 reason and the fields are compared, not the wording of each message.
 """
 
+import argparse
 import asyncio
 import json
 import re
+import ssl
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 
 Json = dict[str, Any]
 
@@ -161,3 +166,33 @@ def _comparable_refusal(status: Json) -> Json:
         "group": details.get("group"),
         "causes": sorted([list(each) for each in causes], key=str),
     }
+
+
+async def _replay_with(config: Json, steps: list[Json]) -> list[Json]:
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    tls = ssl.create_default_context(cafile=cluster.get("certificate-authority"))
+    if "client-certificate" in user:
+        tls.load_cert_chain(user["client-certificate"], user["client-key"])
+    connector = aiohttp.TCPConnector(ssl=tls)
+    async with aiohttp.ClientSession(cluster["server"], connector=connector) as session:
+        return await replay(session, steps)
+
+
+def main() -> None:
+    """Replay a trace and print the comparable answers, one a line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m netns_lab.control_plane.replay",
+        description="Replay a trace of requests; print the answers in comparable form.",
+    )
+    parser.add_argument("kubeconfig", type=Path)
+    parser.add_argument("trace", type=Path)
+    arguments = parser.parse_args()
+    config, steps = (
+        yaml.safe_load(file.read_text()) for file in (arguments.kubeconfig, arguments.trace)
+    )
+    for answer in asyncio.run(_replay_with(config, steps)):
+        sys.stdout.write(json.dumps(answer, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
