@@ -218,7 +218,8 @@ class RemoteTable:
             if self._newer.get(address, 0) <= chunk.version:
                 self._set(address, entry, before)
         if self._chunks.whole:
-            self._keep_only(self._chunks.addresses | self._newer.keys(), before)
+            newer = {each for each, version in self._newer.items() if version > chunk.version}
+            self._keep_only(self._chunks.addresses | newer, before)
             self.held = chunk.version
             self._advance()
 

@@ -146,6 +146,22 @@ def test_a_table_beyond_the_cap_is_cut_and_stays_incomplete_in_memory_only() -> 
     assert len(remote.entries) <= MAX_ENTRIES
 
 
+def test_what_came_early_and_was_removed_since_does_not_outlive_the_whole_table() -> None:
+    own, remote = OwnTable(), RemoteTable()
+    own.set(address(1), entry(1))
+    while own.untold:
+        changes_datagrams(own)
+    own.set(address(2), entry(1))
+    remote.apply(changes_datagrams(own)[0])
+    own.set(address(2), None)
+    while own.untold:
+        changes_datagrams(own)
+    for hello in whole_datagrams(own):
+        remote.apply(hello)
+    assert remote.complete
+    assert remote.entries == own.entries
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.booleans()), max_size=60))
 @settings(max_examples=60)
 def test_whatever_is_lost_the_tables_agree_in_the_end(steps: list[tuple[int, int, bool]]) -> None:
