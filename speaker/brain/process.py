@@ -215,11 +215,11 @@ class Brain:
         move = self._moves.take(report, greeting=greeting, now=now, why=why)
         if move is None:
             return
+        home = Homes(self._wire.mirror.of(InterfaceReport)).counts(move.address, move.interface)
         fields = {"address": str(move.address), "interface": move.interface, "to": move.after}
-        LOG.info("moved", extra={"fields": fields | {"from": move.before, "cause": move.cause}})
-        mine = report.state is OwnerState.OWNED and not greeting
-        homes = Homes(self._wire.mirror.of(InterfaceReport))
-        if mine and homes.counts(report.address, report.interface):
+        fields |= {"from": move.before, "cause": move.cause}
+        LOG.log(logging.INFO if home else logging.DEBUG, "moved", extra={"fields": fields})
+        if home and report.state is OwnerState.OWNED and not greeting:
             for service in self._state.deciding.view.services(move.address):
                 self._events.add(on_move(move, service, Protocol.LAYER2))
 

@@ -180,7 +180,8 @@ class Listener:
         self._process = process
         self._peers = frozenset(peers)
         self._links: dict[str, Link] = {}
-        self._open: set[Link] = set()
+        self._open: dict[Link, None] = {}
+        "In the order of their coming."
 
     def connected(self, peer: str) -> bool:
         """Tell whether the peer is there."""
@@ -197,7 +198,7 @@ class Listener:
         async with asyncio.TaskGroup() as tasks:
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                if len(self._open) >= LINKS_LIMIT:
+                if len(self._open) >= LINKS_LIMIT and not self._make_room():
                     writer.transport.abort()
                     return
                 tasks.create_task(self._keep(Link(self._process, reader, writer, self._named)))
@@ -211,15 +212,24 @@ class Listener:
                     self._path.unlink()
 
     async def _keep(self, link: Link) -> None:
-        self._open.add(link)
+        self._open[link] = None
         try:
             await link.run()
         finally:
-            self._open.discard(link)
+            self._open.pop(link, None)
             if self._links.get(link.peer) is link:
                 del self._links[link.peer]
                 self._process.mirror(link.peer).lose_connection()
                 self._process.lose(link.peer)
+
+    def _make_room(self) -> bool:
+        """Close who has been silent longest: connections that say nothing must not lock us out."""
+        for link in self._open:
+            if not link.peer:
+                del self._open[link]
+                link.close()
+                return True
+        return False
 
     def _named(self, link: Link, peer: str) -> bool:
         if peer not in self._peers:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from speaker.seam.codec import SeamFault, encode
-from speaker.seam.driver import Dialler, Listener, Process
+from speaker.seam.driver import LINKS_LIMIT, Dialler, Listener, Process
 from speaker.seam.messages import (
     AddressIntent,
     AddressRemoved,
@@ -167,3 +167,14 @@ async def test_a_stalled_peer_costs_no_more_than_its_own_link(path: Path) -> Non
             listener.send(OWNED, to="brain")
         await until(lambda: not listener.connected("brain"))
         writer.close()
+
+
+async def test_silent_connections_do_not_lock_a_peer_out(path: Path) -> None:
+    wire, brain = Side("wire"), Side("brain", [A])
+    async with running(Listener(path, wire.process(), ["brain"])):
+        await until(lambda: mode(path) is not None)
+        silent = [await asyncio.open_unix_connection(path) for _ in range(LINKS_LIMIT + 3)]
+        async with running(Dialler(path, brain.process(), "wire")):
+            await until(lambda: A in wire.heard)
+        for _, writer in silent:
+            writer.close()
