@@ -34,8 +34,11 @@ class CredentialsError(Exception):
 class Session:
     """Sends requests with the credentials of the moment."""
 
-    def __init__(self, kubeconfig: str | None) -> None:
+    def __init__(
+        self, kubeconfig: str | None, *, reload_interval_s: float = RELOAD_INTERVAL_S
+    ) -> None:
         self._kubeconfig = kubeconfig
+        self._reload_interval_s = reload_interval_s
         self._token_file: Path | None = None
         self._configuration: Any = None
         self._rest: Any = None
@@ -112,14 +115,16 @@ class Session:
         if not getproxies():
             # Else it asks a thread before each request whether the environment names a proxy.
             session._trust_env = False  # noqa: SLF001
-        await self.close()
+        # Others may be sending while the old session closes: the new one must be in place first.
+        old, self._rest, self._session = self._rest, rest, session
         self._configuration, self._token_file = configuration, token_file
-        self._rest, self._session = rest, session
         self._loaded_at = asyncio.get_running_loop().time()
+        if old is not None:
+            await old.close()
 
     async def _reload(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now - self._loaded_at < RELOAD_INTERVAL_S:
+        if now - self._loaded_at < self._reload_interval_s:
             return
         self._stale = False
         self._loaded_at = now

@@ -280,7 +280,7 @@ OUTAGES = st.builds(
 
 
 @given(st.lists(OUTAGES, min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_two_never_lead_whatever_the_network_does(outages: list[Outage]) -> None:
     def fate(name: str, now: float) -> Fate:
         mine = (o for o in outages if name == f"c{o.candidate}")
