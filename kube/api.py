@@ -85,6 +85,19 @@ class Reader(Protocol):
         """Give the lines of a watch, the first (empty) as soon as it is open."""
 
 
+class Holder(Protocol):
+    """What holding a Lease needs of a client."""
+
+    async def get(self, path: str, *, timeout_s: float) -> Json:
+        """Return one object."""
+
+    async def create(self, path: str, body: Json, *, timeout_s: float) -> Json:
+        """Create an object and return it as stored."""
+
+    async def replace(self, path: str, body: Json, *, timeout_s: float) -> Json:
+        """Replace an object of the body's resourceVersion and return it as stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiResource:
     """Where a kind lives."""

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from kube.api import ApiError, collection_path, object_path
-from kube.client import Client
+from kube.api import ApiError, Holder, collection_path, object_path
 from kube.lease import Election, LeaseBody, Read, Request, Role, Terms, Write
 from kube.objects import Json, ObjectName
 
@@ -23,7 +22,7 @@ class Elector:
 
     def __init__(
         self,
-        client: Client,
+        client: Holder,
         name: ObjectName,
         identity: str,
         on_role: OnRole,
