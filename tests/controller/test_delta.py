@@ -1,0 +1,144 @@
+"""Which writes are due: one at a time for each object, and givers before takers."""
+
+from dataclasses import replace
+from typing import Any
+
+from controller.delta import RETRY_S, Delta, Write
+from controller.outcome import Assigned, Pending, Reason
+from kube.objects import Service
+from tests.builders import name, service
+from tests.controller.cluster import addresses
+
+FULL = Pending(Reason.POOL_FULL, "IPAddressPool p", "spec.addresses", "full", "add a range")
+
+
+def given(text: str) -> Assigned:
+    return Assigned(addresses(text), "p")
+
+
+def shown(text: str, version: int = 1, **changes: Any) -> Service:
+    return service(text, resource_version=str(version), **changes)
+
+
+def due(delta: Delta, now: float = 0.0, limit: int = 10) -> list[Write]:
+    return list(delta.next_writes(now, "now", limit))
+
+
+def names(writes: list[Write]) -> list[str]:
+    return [write.service.name for write in writes]
+
+
+def test_one_write_of_an_object_at_a_time() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a"))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    [first] = due(delta)
+
+    delta.want(name("a"), given("192.0.2.2"), (), fresh=True)
+    assert due(delta) == []
+    delta.written(first, shown("a", 2, ingress=["192.0.2.1"]))
+
+    [second] = due(delta)
+    assert second.body["metadata"]["resourceVersion"] == "2"
+    assert second.body["status"]["loadBalancer"]["ingress"][0]["ip"] == "192.0.2.2"
+
+
+def test_address_is_shown_by_its_new_owner_only_after_the_old_one_has_dropped_it() -> None:
+    delta = Delta()
+    delta.observe(name("old"), shown("old", ingress=["192.0.2.1"]))
+    delta.observe(name("new"), shown("new"))
+    delta.want(name("new"), given("192.0.2.1"), (), fresh=True)
+    delta.want(name("old"), given("192.0.2.9"), (), fresh=True)
+
+    [first] = due(delta)
+    assert names([first]) == ["old"]
+    assert due(delta) == []
+    tagged = {"metallb.io/ip-allocated-from-pool": "p"}
+    delta.written(first, shown("old", 2, ingress=["192.0.2.9"], annotations=tagged))
+
+    assert names(due(delta)) == ["new"]
+
+
+def test_deletion_of_the_old_owner_is_as_good_as_its_write() -> None:
+    delta = Delta()
+    delta.observe(name("old"), shown("old", ingress=["192.0.2.1"]))
+    delta.observe(name("new"), shown("new"))
+    delta.want(name("old"), FULL, (), fresh=True)
+    delta.want(name("new"), given("192.0.2.1"), (), fresh=True)
+    due(delta)
+
+    delta.observe(name("old"), None)
+
+    assert names(due(delta)) == ["new"]
+
+
+def test_sharers_do_not_wait_for_each_other() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", ingress=["192.0.2.1"]))
+    delta.observe(name("b"), shown("b"))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    delta.want(name("b"), given("192.0.2.1"), (), fresh=True)
+
+    assert "b" in names(due(delta))
+
+
+def test_failed_write_is_tried_again_later_with_growing_pauses() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a"))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    now = 0.0
+    for pause in (*RETRY_S, RETRY_S[-1]):
+        [write] = due(delta, now)
+        delta.failed(write, now)
+        assert due(delta, now) == []
+        assert delta.next_deadline() == now + pause
+        now += pause
+
+
+def test_limit_holds_and_the_rest_follows() -> None:
+    delta = Delta()
+    for text in ("a", "b", "c"):
+        delta.observe(name(text), shown(text))
+        delta.want(name(text), given(f"192.0.2.{ord(text)}"), (), fresh=True)
+
+    assert names(due(delta, limit=2)) == ["a", "b"]
+    assert names(due(delta)) == ["c"]
+    assert not delta.idle
+
+
+def test_old_news_of_the_watch_do_not_undo_an_answer() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", 1))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    [write] = due(delta)
+    tagged = {"metallb.io/ip-allocated-from-pool": "p"}
+    done = shown("a", 5, ingress=["192.0.2.1"], annotations=tagged)
+    delta.written(write, done)
+
+    delta.observe(name("a"), shown("a", 3))
+
+    assert due(delta) == []
+    assert delta.shown(name("a")) == done
+
+
+def test_what_is_surely_there_counts_even_with_a_lower_version() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", 500, ingress=["192.0.2.1"]))
+    restored = shown("a", 2)
+
+    delta.observe(name("a"), restored, surely=True)
+
+    assert delta.shown(name("a")) == restored
+
+
+def test_newest_resource_version_is_the_precondition() -> None:
+    """What changed in nothing we read is told nobody, but the version grew."""
+    delta = Delta()
+    there = shown("a", 1)
+    delta.observe(name("a"), there)
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+
+    latest = {name("a"): replace(there, resource_version="9")}
+    [write] = delta.next_writes(0.0, "now", 1, latest)
+
+    assert write.body["metadata"]["resourceVersion"] == "9"

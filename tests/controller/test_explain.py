@@ -1,0 +1,140 @@
+"""The sentence for each Service: what is in the way, named, and the remedy."""
+
+from typing import Any
+
+import pytest
+
+from controller.explain import explain
+from controller.outcome import Assigned, Pending, Reason
+from kube.objects import Pod, Service
+from kube.snapshot import Kind, Snapshot
+from tests.builders import HERALD, name, namespace, pool, service
+from tests.controller.steps import DUAL, V6, svc
+
+FIRST = pool("first-pool", "192.0.2.10-192.0.2.11")
+FENCED = pool("fenced", "192.0.2.64/28", serviceAllocation={"namespaces": ["team"]})
+TAKEN = service("taken", created="1", ingress=["192.0.2.10"], **svc("taken"))
+
+
+def snapshot(*services: Service, **changes: Any) -> Snapshot:
+    pools = changes.pop("pools", (FIRST, FENCED))
+    return Snapshot(
+        services={each.name: each for each in (*services, TAKEN)},
+        pools={each.name: each for each in pools},
+        namespaces={"default": namespace("default"), "team": namespace("team")},
+        listed=frozenset(Kind),
+        **changes,
+    )
+
+
+def sentence(spec: dict[str, Any], **changes: Any) -> str:
+    there = service("web", created="2", **spec)
+    return explain(snapshot(there, **changes), there.name).sentence
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        pytest.param(
+            svc("web", pool="first-pol"),
+            ['unknown pool "first-pol"', "did you mean first-pool?"],
+            id="unknown pool",
+        ),
+        pytest.param(
+            svc("web", pool="fenced"),
+            ["pool fenced is not for namespace default", "namespaces team"],
+            id="pool of another namespace",
+        ),
+        pytest.param(
+            svc("web", ips="192.0.2.10"),
+            ["192.0.2.10 is taken by default/taken", "metallb.io/allow-shared-ip"],
+            id="address taken",
+        ),
+        pytest.param(
+            svc("web", ips="203.0.113.1"),
+            ["203.0.113.1 is not in any IPAddressPool", "add it to spec.addresses"],
+            id="address outside",
+        ),
+        pytest.param(
+            svc("web", families=V6, pool="first-pool"),
+            ["no IPv6 addresses", "add IPv6 ranges"],
+            id="family",
+        ),
+        pytest.param(
+            svc("web", families=DUAL),
+            ["IPv4 and IPv6"],
+            id="both families",
+        ),
+        pytest.param(
+            svc("web", ips="not-an-address"),
+            ['invalid address "not-an-address"', "write one IP address"],
+            id="malformed",
+        ),
+    ],
+)
+def test_reason_and_remedy(spec: dict[str, Any], words: list[str]) -> None:
+    text = sentence(spec)
+
+    assert text.startswith("Service default/web has no address: ")
+    assert "\n" not in text
+    for each in words:
+        assert each in text
+
+
+def test_full_pool_says_how_many_and_who() -> None:
+    other = service("other", created="1", ingress=["192.0.2.11"])
+    web = service("web", created="2")
+    text = explain(snapshot(other, web), web.name).sentence
+
+    assert "2 of 2 IPv4 addresses in use (default/other, default/taken have them)" in text
+    assert "add a range to the pool" in text
+
+
+def test_port_clash_names_port_and_service() -> None:
+    sharer = service("sharer", created="1", ingress=["192.0.2.11"], **svc("s", key="k"))
+    web = service("web", created="2", **svc("web", key="k", ips="192.0.2.11"))
+    text = explain(snapshot(sharer, web), web.name).sentence
+
+    assert "TCP port 80 is used by default/sharer" in text
+
+
+def test_service_with_an_address() -> None:
+    found = explain(snapshot(), TAKEN.name)
+
+    assert found.sentence == "Service default/taken has 192.0.2.10 from pool first-pool"
+    assert isinstance(found.outcome, Assigned)
+
+
+def test_address_that_is_free_points_at_the_controller() -> None:
+    assert "check that herald-controller is running" in sentence(svc("web"))
+
+
+def test_no_pools() -> None:
+    assert "create an IPAddressPool" in sentence(svc("web"), pools=())
+
+
+def test_other_type_and_other_class() -> None:
+    assert "set spec.type: LoadBalancer" in sentence({"type": "ClusterIP"})
+    assert "loadBalancerClass x" in sentence({"load_balancer_class": "x"})
+    assert "does not exist" in explain(snapshot(), name("nobody")).sentence
+
+
+def test_unlisted_pools_are_unknown_not_empty() -> None:
+    there = service("web")
+    found = explain(
+        Snapshot(services={there.name: there}, listed=frozenset({Kind.SERVICE})), there.name
+    )
+
+    assert "IPAddressPool" in found.sentence
+    assert "could not be listed" in found.sentence
+
+
+def test_metallbs_controller_is_waited_for() -> None:
+    labels = {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "controller"}
+    pod = Pod(name(f"{HERALD}/controller"), "uid", labels, ready=True)
+    there = service("web")
+    found = explain(snapshot(there, pods={pod.name: pod}), there.name)
+
+    assert isinstance(found.outcome, Pending)
+    assert found.outcome.reason is Reason.METALLB_RUNS
+    assert "scale MetalLB's controller down" in found.sentence
