@@ -139,7 +139,7 @@ class Reconciler:
         """After a full pass: say the rest, and what is known now."""
         deciding, wire, bgp = self.state.deciding, self._wire, self._bgp
         listed = self.state.snapshot.listed
-        self._want(deciding.wanted_ports())
+        self._want(deciding.wanted_ports() if self.state.health_gates else ())
         if {Kind.NAMESPACE, Kind.SECRET} <= listed:
             self._introduce()
         if {Kind.POD, Kind.NODE} <= listed:
