@@ -8,12 +8,14 @@ and ignored. While an address is held one probe after the other looks whether th
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
+from speaker.hello.neighbours import Neighbour
 from speaker.l2.actions import Action, Mac, ProbeStranger, Report
 from speaker.l2.ground import Ground
-from speaker.l2.record import Record
+from speaker.l2.record import ANSWERING, Record, Role
 from speaker.l2.records import Records
 from speaker.seam.messages import Address, ConflictReport
 
@@ -30,6 +32,10 @@ MAX_PROXIES = 64
 MAX_DECOYS = 128
 DECOY_S = 1.0
 DECOY_SPREAD = 253
+ASK_AGAIN_S = 60.0
+"""One stranger may have a thousand addresses: it is asked for unused ones once a minute."""
+ANOTHER_S = 10.0
+"""While one stranger is reported, others are not: frames must not make a report each."""
 
 
 def text_of(mac: Mac) -> str:
@@ -46,15 +52,29 @@ class Strangers:
         self._act = act
         self._proxies: dict[Mac, None] = {}
         self._decoys: dict[Address, tuple[Mac, float]] = {}
+        self._unmasked_until: dict[Mac, float] = {}
 
     def meet(self, record: Record, mac: Mac, now: float) -> bool:
         """Report a stranger; return whether it counts, which a proxy doesn't."""
-        record.stranger_at = now
-        if record.stranger != mac:
+        if record.stranger is None or (mac != record.stranger and now >= record.met_at + ANOTHER_S):
+            record.met_at = now
             self._report(record, mac)
-            if mac not in self._proxies:
-                self._unmask(record, mac, now)
+            self._unmask(record, mac, now)
+        record.stranger_at = now
         return mac not in self._proxies
+
+    def foreign_to(self, neighbour: Neighbour, record: Record, now: float) -> bool:
+        """Return whether a neighbour's MAC answers for what its speaker does not claim.
+
+        Another load balancer may run on its node and use its MAC. A claim on its way is there
+        before the answer to the second probe.
+        """
+        if neighbour.node in record.claims:
+            return False
+        if record.role is Role.HELD:
+            return record.stranger == neighbour.mac
+        settled_at = record.taken_at + self._ground.timing.stranger_spacing_s
+        return record.role in ANSWERING and not record.used and now >= settled_at
 
     def may_defend(self, record: Record, now: float) -> bool:
         """Return whether an owner may announce again against the stranger, once an interval."""
@@ -79,6 +99,11 @@ class Strangers:
 
     def _unmask(self, record: Record, mac: Mac, now: float) -> None:
         """Ask for addresses that nobody should have, to see whether the MAC is a proxy."""
+        if mac in self._proxies or now < self._unmasked_until.get(mac, -math.inf):
+            return
+        while len(self._unmasked_until) >= MAX_PROXIES:
+            self._unmasked_until.pop(next(iter(self._unmasked_until)))
+        self._unmasked_until[mac] = now + ASK_AGAIN_S
         for decoy in self._unused_near(record.address):
             while len(self._decoys) >= MAX_DECOYS:
                 self._decoys.pop(next(iter(self._decoys)))

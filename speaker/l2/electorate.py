@@ -87,6 +87,7 @@ class Electorate:
     def _forget(self, gone: Neighbour) -> None:
         self._ownership.records.table_gone(gone)
         self._ages.pop(gone.node, None)
+        self._ownership.witnesses.forget(gone.node)
         self._ground.two_way = self._ground.neighbours.two_way()
 
     def _ages_of(self, neighbour: Neighbour, now: float) -> tuple[bool, bool]:

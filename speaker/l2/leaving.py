@@ -33,7 +33,7 @@ def why_leave(ground: Ground, record: Record, now: float) -> Leave | None:
     if record.grade is Grade.REFUSED:
         # Where nobody is fit, nobody should attract its traffic, but a neighbour whose gate opens
         # for the same reason as ours closes may be some ms behind.
-        since = now if record.leave_by is None else record.leave_by - ground.timing.linger_s
+        since = now if record.unfit_since is None else record.unfit_since
         return Leave(Cause.REFUSED, since + ground.timing.linger_s)
     if ground.draining_until is not None:
         return Leave(Cause.DRAINED, ground.draining_until)

@@ -140,16 +140,30 @@ class Ownership:
                 freed.role = Role.IDLE
             self.records.mark(freed.address)
         record = self.records.by_address.get(address)
-        if record is None or not self.strangers.meet(record, mac, now):
+        if record is not None and self.strangers.meet(record, mac, now):
+            self._stand_back(record, now)
+
+    def neighbour_sighting(
+        self, neighbour: Neighbour, address: Address, mac: Mac, now: float
+    ) -> None:
+        """Take that a neighbour's MAC answers: as a witness, or for another program beside it."""
+        self.witnesses.answer(neighbour.node, address, now)
+        record = self.records.by_address.get(address)
+        if record is None or not self.strangers.foreign_to(neighbour, record, now):
             return
-        self.records.mark(address)
+        if self.strangers.meet(record, mac, now):
+            self._stand_back(record, now)
+
+    def _stand_back(self, record: Record, now: float) -> None:
+        """Make way for a stranger at the first use; defend what is in use."""
+        self.records.mark(record.address)
         first_use = record.role in ANSWERING and not record.used
         if first_use and record.intent.on_conflict is OnConflict.HOLD:
             self._give_up(record, Cause.CONFLICT)
             record.role = Role.HELD
-            self._table.set(address, record.entry)
+            self._table.set(record.address, record.entry)
         elif record.role in ANSWERING and self.strangers.may_defend(record, now):
-            self._act(Announce(address))
+            self._act(Announce(record.address))
 
     def settle(self, now: float) -> None:
         """Judge a slice of the records that are marked or due."""
@@ -212,6 +226,10 @@ class Ownership:
                 self._lose(record, best[0], now)
                 return None
             record.rival = record.rival or not self._ground.relieved(*best)
+        if record.grade is not Grade.REFUSED:
+            record.unfit_since = None
+        elif record.unfit_since is None:
+            record.unfit_since = now
         leave = why_leave(self._ground, record, now)
         if leave is not None and (leave.cause in AT_ONCE or now >= leave.by):
             self._give_up(record, leave.cause)
@@ -265,6 +283,7 @@ class Ownership:
         record.highest = record.generation
         record.provisional = self._ground.alone
         record.took_as = record.grade
+        record.taken_at = now
         record.role = Role.OWNER
         resumed, record.resumable = record.resumable, False
         record.clear_since = record.leave_by = record.lost = record.lost_to = None
@@ -290,7 +309,7 @@ class Ownership:
 
     def _stop(self, record: Record, role: Role) -> None:
         record.role = role
-        record.announce_at = record.probe_at = record.leave_by = None
+        record.announce_at = record.probe_at = record.leave_by = record.unfit_since = None
         record.rival = False
         self._act(Silence(record.address))
 

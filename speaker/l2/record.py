@@ -60,7 +60,9 @@ class Record:
     announce_at: float | None = None
     "When a successor announces, unless it hears the release before."
     leave_by: float | None = None
-    "When an unfit holder without a successor falls silent."
+    "When a holder without a successor falls silent."
+    unfit_since: float | None = None
+    taken_at: float = -math.inf
     resumable: bool = False
     "Owned by this node before its wire restarted, stood still or lost its carrier."
     clashes: int = 0
@@ -79,6 +81,8 @@ class Record:
     probe_at: float | None = None
     stranger: Mac | None = None
     stranger_at: float = -math.inf
+    met_at: float = -math.inf
+    "When the stranger was first seen; `stranger_at` is when it was last seen."
     checks: int = 0
     "Probes since it is held."
     checked_at: float = -math.inf

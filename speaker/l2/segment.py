@@ -236,7 +236,7 @@ class Segment:
         """Know that `mac` says it has the address."""
         neighbour = self._electorate.neighbour_with(mac)
         if neighbour is not None:
-            self._ownership.witnesses.answer(neighbour.node, address, now)
+            self._ownership.neighbour_sighting(neighbour, address, mac, now)
         elif mac != self._ground.link.mac:
             self._ownership.sighting(address, mac, now)
         self._ground.life_at = now

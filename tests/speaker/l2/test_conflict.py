@@ -1,6 +1,6 @@
 """Rule 4: strangers, proxies and the witness."""
 
-from speaker.l2.actions import Announce, Mac, Witness
+from speaker.l2.actions import Announce, Mac, ProbeStranger, SendHello, Witness
 from speaker.seam.messages import ConflictReport, OnConflict, OwnerReport, OwnerState
 from tests.virtual_segment import VIP, VirtualSegment, intent, vips
 
@@ -164,3 +164,40 @@ def test_at_most_three_addresses_of_a_dead_node_are_asked_for_twice() -> None:
         asked = [each for at, each in actions if isinstance(each, Witness) and at > begun]
         assert len(asked) == 6
         assert len(set(asked)) == 3
+
+
+def test_another_load_balancer_on_a_neighbours_node_is_a_stranger_too() -> None:
+    segment = started()
+    want(segment, on_conflict=OnConflict.HOLD)
+    segment.run_until(lambda: bool(segment.owners()), 1)
+    other = next(each for each in segment.nodes if each not in segment.owners())
+    segment.strangers[VIP] = segment.nodes[other].mac
+    segment.run(2)
+    assert segment.owners() == set()
+    segment.strangers.clear()
+    segment.run(7)
+    assert len(segment.owners()) == 1
+
+
+def test_a_flood_of_strangers_makes_neither_reports_nor_probes_for_each() -> None:
+    segment = started()
+    want(segment)
+    segment.run(2)
+    owner = segment.nodes[segment.owner()]
+    begun = len(owner.actions)
+    for number in range(500):
+        mac = Mac(b"\x06" + number.to_bytes(5, "big"))
+        segment.call(owner.name, "receive_sighting", VIP, mac)
+    made = [each for _, each in owner.actions[begun:] if not isinstance(each, SendHello)]
+    assert len(made) <= 4
+
+
+def test_one_stranger_with_many_addresses_is_asked_for_unused_ones_once() -> None:
+    segment = VirtualSegment(1)
+    wanted = vips(50)
+    segment.start(wanted=[intent(each) for each in wanted])
+    segment.strangers = dict.fromkeys(wanted, STRANGER)
+    segment.run(0.35)
+    probed = [each for _, each in segment.nodes["n1"].actions if isinstance(each, ProbeStranger)]
+    assert len([each for each in probed if each.address not in wanted]) == 2
+    assert segment.nodes["n1"].answering == set()

@@ -153,3 +153,14 @@ def test_a_drain_of_many_addresses_leaves_none_without_an_answer() -> None:
     for address in wanted:
         assert segment.gaps(address, begun) == []
         assert sum(segment.doubles(address, begun)) < 0.1
+
+
+def test_a_drain_that_never_ends_does_not_keep_an_unfit_holder_answering() -> None:
+    segment = VirtualSegment(1)
+    segment.start(wanted=[intent()])
+    segment.run(1)
+    segment.call("n1", "drain", math.inf)
+    segment.run(1)
+    segment.call("n1", "set_intent", intent(fit=False))
+    segment.run(1.1)
+    assert segment.owners() == set()
