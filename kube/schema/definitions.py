@@ -123,8 +123,11 @@ def definitions() -> dict[str, Json]:
 def _definition(kind: str, shape: Shape) -> Json:
     resource = RESOURCES[kind]
     versions = [_version(kind, shape, resource.version)]
+    conversion: Json = {"strategy": "None"}
     if kind == "BGPPeer":
         versions.insert(0, _old_peer(shape))
+        # The null takes MetalLB's conversion webhook away where its CRD is replaced.
+        conversion["webhook"] = None
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -138,7 +141,7 @@ def _definition(kind: str, shape: Shape) -> Json:
                 "singular": kind.lower(),
             },
             "scope": "Namespaced",
-            "conversion": {"strategy": "None"},
+            "conversion": conversion,
             "versions": versions,
         },
     }
