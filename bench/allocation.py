@@ -21,8 +21,8 @@ from controller.ask import parse_ask
 from controller.ledger import Holding
 from controller.outcome import Assigned
 from controller.patches import POOL_ANNOTATION
-from controller.planner import Planner, View
-from controller.view import outlook_of
+from controller.planner import Planner
+from controller.view import View, outlook_of
 from kube.api import Patch, object_path
 from kube.client import Client
 from kube.objects import IPFamilyPolicy, ObjectName, Service, ServicePort
@@ -163,6 +163,7 @@ async def end_to_end(count: int) -> None:
             plain = await only_writes(there, count)
             figure("API: a writer that only patches", f"{plain:,.0f} writes/s", 0.0)
             async with controlling(there) as (reconciler, client):
+                await until(lambda: reconciler.planner is not None, 60.0)
                 before, start = writes(client), time.perf_counter()
                 await until(lambda: reconciler.writes["event"] >= count, 300.0)
                 took = time.perf_counter() - start

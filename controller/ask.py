@@ -88,6 +88,20 @@ def acceptable_families(service: Service) -> tuple[Families, ...] | Pending:
     return (BOTH, (6,), (4,)) if _primary(service) == 6 else (BOTH, (4,), (6,))
 
 
+def lenient_ask(service: Service) -> tuple[Ask | None, Pending | None]:
+    """Return the ask and what is wrong with it; one that is malformed has no wishes left.
+
+    There is none without a family: then nothing can be given at all.
+    """
+    ask = parse_ask(service)
+    if isinstance(ask, Ask):
+        return ask, None
+    families = acceptable_families(service)
+    if isinstance(families, Pending):
+        return None, ask
+    return Ask(service.name, families, terms_of(service)), ask
+
+
 def deprecated_annotations(service: Service) -> tuple[str, ...]:
     """Return the annotations that still have MetalLB's old prefix."""
     return tuple(key for key in service.annotations if key.startswith(DEPRECATED_PREFIX))

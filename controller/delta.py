@@ -123,6 +123,10 @@ class Delta:
         """Return when a write that failed may be tried again, None without one."""
         return min(self._retries.values(), default=None)
 
+    def lacks(self, name: ObjectName) -> bool:
+        """Tell whether a Service is there for which no decision is known here."""
+        return name in self._shown and name not in self._desired
+
     @property
     def idle(self) -> bool:
         """Tell whether nothing is to be written."""

@@ -15,31 +15,23 @@ second; those that wait are asked again only when the ledger's epoch says that r
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush, nsmallest
 
+from controller import whynot
 from controller.allocator import Allocator, Grant
-from controller.ask import Ask, acceptable_families, is_ours, parse_ask
+from controller.ask import Ask, is_ours, lenient_ask
+from controller.bulletin import Bulletin
 from controller.ledger import Holding, Ledger
 from controller.outcome import Assigned, Cause, Change, NotOurs, Outcome, Pending, Reason
 from controller.pace import Pace
 from controller.pools import PoolSet
 from controller.seating import Leave, Stay, Wish, judge
 from controller.sharing import terms_of
-from kube.objects import Address, Namespace, ObjectName, Service
+from controller.view import View
+from kube.objects import Address, ObjectName, Service
 
 _Age = tuple[str, str, ObjectName]
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the planner reads of the cluster."""
-
-    services: Mapping[ObjectName, Service]
-    pools: PoolSet
-    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
-    node_addresses: Mapping[Address, str] = field(default_factory=dict)
-    "Names of nodes by their addresses: never given automatically."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +58,6 @@ class Planner:
 
     def __init__(self, lb_class: str | None = None, pace: Pace | None = None) -> None:
         self.ledger = Ledger()
-        self.outcomes: dict[ObjectName, Outcome] = {}
         self._lb_class = lb_class or None
         self._pace = pace or Pace()
         self._allocator = Allocator(self.ledger)
@@ -74,8 +65,12 @@ class Planner:
         self._waiting: dict[ObjectName, _Waiting] = {}
         self._movers: dict[ObjectName, Leave] = {}
         self._unjudged: set[ObjectName] = set()
-        self._news: dict[ObjectName, Change] = {}
-        self._known: dict[ObjectName, Outcome | None] = {}
+        self._bulletin = Bulletin()
+
+    @property
+    def outcomes(self) -> Mapping[ObjectName, Outcome]:
+        """What every Service of our type shall have, or why it has nothing."""
+        return self._bulletin.outcomes
 
     def replan(
         self,
@@ -86,7 +81,7 @@ class Planner:
         namespaces: Collection[str] = (),
     ) -> Plan:
         """Return what changes in this view; the names say what is new in it besides the pools."""
-        self._news, self._known = {}, {}
+        self._bulletin.begin()
         queue = self._take_in(view, now, frozenset(services), frozenset(namespaces))
         if self._movers and (count := self._pace.available(now)):
             there = [self._age_of(name) for name in self._movers if name in view.services]
@@ -94,7 +89,7 @@ class Planner:
         self._judge_all(queue, now)
         self._serve_waiting(now)
         deadline = self._pace.next_at(now) if self._movers else None
-        return Plan(self._collect(), deadline)
+        return Plan(self._bulletin.changes(), deadline)
 
     # Taking in what is new.
 
@@ -137,9 +132,9 @@ class Planner:
         self._waiting.pop(name, None)
         self._movers.pop(name, None)
         if service is not None:
-            self._say(name, NotOurs(), before=before.addresses if before else ())
+            self._bulletin.say(name, NotOurs(), before=before.addresses if before else ())
         else:
-            self.outcomes.pop(name, None)
+            self._bulletin.forget(name)
 
     def _renew_terms(self, name: ObjectName, now: float) -> bool:
         held = self.ledger.holding(name)
@@ -157,7 +152,7 @@ class Planner:
         """Decide on what the Service has; return those it displaces."""
         name = service.name
         self._waiting.pop(name, None)
-        ask, note = _ask_of(service)
+        ask, note = lenient_ask(service)
         if ask is None:
             assert note is not None
             self._clear(service, note, now)
@@ -182,7 +177,7 @@ class Planner:
 
     def _want(self, service: Service, ask: Ask, note: Pending | None) -> None:
         if note is not None:
-            self._say(service.name, note)
+            self._bulletin.say(service.name, note)
         else:
             self._waiting[service.name] = _Waiting(ask)
 
@@ -228,20 +223,20 @@ class Planner:
         if leave.paced and not self._pace.take(now):
             self._movers[name] = leave
             pool = service.annotation("ip-allocated-from-pool") or ""
-            self._assign(service, current, pool, _moves_soon(service, leave))
+            self._assign(service, current, pool, whynot.moves_soon(name, leave.detail))
             return
         self._movers.pop(name, None)
         if note is None:
             self._waiting[name] = _Waiting(ask, leave=leave)
             return
         self.ledger.lift(name, now)
-        self._say(name, note, current, leave.cause, leave.detail)
+        self._bulletin.say(name, note, current, leave.cause, leave.detail)
 
     def _clear(self, service: Service, why: Pending, now: float) -> None:
         held = self.ledger.lift(service.name, now)
         self._movers.pop(service.name, None)
         before = held.addresses if held else service.ingress
-        self._say(service.name, why, before, Cause.FAMILIES_CHANGED if before else None)
+        self._bulletin.say(service.name, why, before, Cause.FAMILIES_CHANGED if before else None)
 
     # Who gets what.
 
@@ -277,10 +272,10 @@ class Planner:
         elif waiting.leave is not None:
             self.ledger.lift(name, now)
             before = before or service.ingress
-            self._say(name, grant, before, waiting.leave.cause, waiting.leave.detail)
+            self._bulletin.say(name, grant, before, waiting.leave.cause, waiting.leave.detail)
             waiting.leave = None
         else:
-            self._say(name, grant)
+            self._bulletin.say(name, grant)
 
     def _grant(
         self, service: Service, waiting: _Waiting, before: tuple[Address, ...], now: float
@@ -290,7 +285,7 @@ class Planner:
         pool = self.ledger.pools.holding(base) if base is not None else None
         if base is None or pool is None:
             if waiting.wish is Wish.COMPLETE:
-                return _nowhere_to_complete(service)
+                return whynot.nowhere_to_complete(service.name)
             return self._allocator.allocate(ask, service.labels, now)
         pair = self._allocator.complete(ask, base, pool, now)
         if not isinstance(pair, Pending):
@@ -321,47 +316,15 @@ class Planner:
         news: tuple[tuple[Address, ...], Cause | None, str] | None = None,
     ) -> None:
         nodes = self._view.node_addresses
-        warning = next((_node_warning(a, nodes[a]) for a in addresses if a in nodes), "")
+        warning = next((whynot.node_warning(a, nodes[a]) for a in addresses if a in nodes), "")
         before, cause, detail = news or (addresses, None, "")
-        self._say(service.name, Assigned(addresses, pool, note, warning), before, cause, detail)
-
-    def _say(
-        self,
-        name: ObjectName,
-        outcome: Outcome,
-        before: tuple[Address, ...] = (),
-        cause: Cause | None = None,
-        detail: str = "",
-    ) -> None:
-        self._known.setdefault(name, self.outcomes.get(name))
-        self.outcomes[name] = outcome
-        earlier = self._news.get(name)
-        if earlier is not None and earlier.cause is not None:
-            # Cleared and given again in the same pass: one move, for the first cause.
-            before, cause, detail = earlier.before, earlier.cause, earlier.detail
-        self._news[name] = Change(name, outcome, before, cause, detail)
-
-    def _collect(self) -> tuple[Change, ...]:
-        return tuple(
-            change
-            for name, change in self._news.items()
-            if change.outcome != self._known[name] or change.cause is not None
+        self._bulletin.say(
+            service.name, Assigned(addresses, pool, note, warning), before, cause, detail
         )
 
 
 def _age(service: Service) -> _Age:
     return service.created, service.uid, service.name
-
-
-def _ask_of(service: Service) -> tuple[Ask | None, Pending | None]:
-    """Return the ask; a malformed one loses its wishes, and counts only when that is all."""
-    ask = parse_ask(service)
-    if isinstance(ask, Ask):
-        return ask, None
-    families = acceptable_families(service)
-    if isinstance(families, Pending):
-        return None, ask
-    return Ask(service.name, families, terms_of(service)), ask
 
 
 def _cause(waiting: _Waiting, before: tuple[Address, ...]) -> Cause:
@@ -370,30 +333,3 @@ def _cause(waiting: _Waiting, before: tuple[Address, ...]) -> Cause:
     if waiting.wish is Wish.COMPLETE:
         return Cause.COMPLETED
     return Cause.REQUESTED if before else Cause.NEW
-
-
-def _moves_soon(service: Service, leave: Leave) -> Pending:
-    return Pending(
-        Reason.MOVES_SOON,
-        f"Service {service.name}",
-        "status.loadBalancer",
-        f"it will be moved to another address: {leave.detail}",
-        "nothing to do; to stop it, restore the pool or its serviceAllocation",
-    )
-
-
-def _nowhere_to_complete(service: Service) -> Pending:
-    return Pending(
-        Reason.FAMILY_NOT_IN_POOL,
-        f"Service {service.name}",
-        "status.loadBalancer",
-        "its second family cannot be added: the pool of its address is gone",
-        "create a pool of both families that holds its address",
-    )
-
-
-def _node_warning(address: Address, node: str) -> str:
-    return (
-        f"{address} is also an address of node {node}: it will be answered twice; "
-        f"take it out of the pool"
-    )

@@ -17,10 +17,10 @@ from controller.leadership import Leadership
 from controller.news import news_of
 from controller.outcome import Change
 from controller.patches import patch_for
-from controller.planner import Planner, View
+from controller.planner import Planner
 from controller.pool_status.driver import PoolCounters
 from controller.status import count_pools
-from controller.view import NEEDED, Outlook, may_lead, metallb_controllers, outlook_of
+from controller.view import NEEDED, Outlook, View, may_lead, metallb_controllers, outlook_of
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
@@ -192,6 +192,10 @@ class Reconciler:
         )
         for change in plan.changes:
             self._want(change)
+        for name in changes.names.get(Kind.SERVICE, ()):
+            # Deleted and created anew between two looks: what was decided holds, and is unwritten.
+            if self._delta.lacks(name) and (outcome := planner.outcomes.get(name)):
+                self._delta.want(name, outcome, (), fresh=False)
         self._first = False
         self._plan_at = plan.deadline
         self._dispatch()

@@ -1,14 +1,26 @@
 """From the snapshot to what the planner reads, built anew only where something changed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from controller.planner import View
-from controller.pools import build_pools
+from controller.pools import PoolSet, build_pools
 from kube.configuration import Configuration
 from kube.faults import Fault
-from kube.objects import Address, ObjectName
+from kube.objects import Address, Namespace, ObjectName, Service
 from kube.snapshot import Kind, Snapshot
 from kube.validation import usable
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the planner reads of the cluster."""
+
+    services: Mapping[ObjectName, Service]
+    pools: PoolSet
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    node_addresses: Mapping[Address, str] = field(default_factory=dict)
+    "Names of nodes by their addresses: never given automatically."
+
 
 NEEDED = frozenset({Kind.SERVICE, Kind.IP_ADDRESS_POOL, Kind.NAMESPACE})
 """What must have been listed before anything is planned: unknown is not empty."""

@@ -13,7 +13,7 @@ from controller.ledger import Holding, Ledger
 from controller.numbers import to_address
 from controller.outcome import Pending, Reason
 from controller.pools import Pool, PoolSet, Refused
-from kube.objects import Address
+from kube.objects import Address, ObjectName
 from kube.selectors import LabelSelector
 
 NAMED_HOLDERS = 3
@@ -248,3 +248,33 @@ def _listed(what: str, names: Sequence[str], nothing: str) -> str:
 
 def _off() -> str:
     return "has autoAssign: false"
+
+
+def moves_soon(service: ObjectName, detail: str) -> Pending:
+    """Return that a Service keeps an address for the moment that it must leave."""
+    return Pending(
+        Reason.MOVES_SOON,
+        f"Service {service}",
+        "status.loadBalancer",
+        f"it will be moved to another address: {detail}",
+        "nothing to do; to stop it, restore the pool or its serviceAllocation",
+    )
+
+
+def nowhere_to_complete(service: ObjectName) -> Pending:
+    """Return that a second family cannot be added, since there is no pool to take it from."""
+    return Pending(
+        Reason.FAMILY_NOT_IN_POOL,
+        f"Service {service}",
+        "status.loadBalancer",
+        "its second family cannot be added: the pool of its address is gone",
+        "create a pool of both families that holds its address",
+    )
+
+
+def node_warning(address: Address, node: str) -> str:
+    """Return that an address is a node's too."""
+    return (
+        f"{address} is also an address of node {node}: it will be answered twice; "
+        f"take it out of the pool"
+    )

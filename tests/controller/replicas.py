@@ -14,8 +14,9 @@ from controller.delta import Delta, Write
 from controller.floor import Floor
 from controller.news import news_of
 from controller.patches import CONDITION
-from controller.planner import Planner, View
+from controller.planner import Planner
 from controller.pools import PoolSet
+from controller.view import View
 from kube.objects import Condition, Json, Namespace, ObjectName, Service
 
 
@@ -115,6 +116,9 @@ class Replica:
             if shown is not None:
                 news = news_of(shown, change)
                 self.delta.want(change.service, change.outcome, news, fresh=True)
+        for name in dirty:
+            if self.delta.lacks(name) and (outcome := self.planner.outcomes.get(name)):
+                self.delta.want(name, outcome, (), fresh=False)
 
     def send(self, now: float, limit: int) -> None:
         """Begin writes; each stays pending until it is answered."""
