@@ -84,7 +84,8 @@ async def test_metrics_tell_what_is_withheld_by_which_gate(first: Cluster) -> No
     await first.delete("EndpointSlice", "web-node1", "default")
     wire = Ear("wire")
     async with running(wire.listener(first.folder)), brain(first.settings()) as parts:
-        await until(lambda: wire.holds(AddressIntent) and len(parts.status()["addresses"]) == 2)
+        await until(lambda: parts.status()["processes"]["wire"])
+        await until(lambda: len(parts.status()["addresses"]) == 2)
         found = {
             (sample.name, *sorted(sample.labels.values())): sample.value
             for family in await parts.metrics()
