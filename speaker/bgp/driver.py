@@ -12,7 +12,7 @@ from pathlib import Path
 from speaker.bgp.commands import Negotiated, Session
 from speaker.bgp.drain import Drain, Stance
 from speaker.bgp.netlink import Paths
-from speaker.bgp.plan import World, begun_after, make_plan
+from speaker.bgp.plan import Planner, World, begun_after
 from speaker.bgp.process import ExaBgp
 from speaker.bgp.reconciler import Reconciler
 from speaker.bgp.sessions import faults, session_reports
@@ -44,6 +44,7 @@ class Supervisor:
         self._paths = Paths(self._wake_up)
         self._drain = Drain(bgp_wait_s)
         self._wake = asyncio.Event()
+        self._planner = Planner()
         self._world = World(node, {}, (), {})
         self._gone = False
         self._told: dict[str, SessionReport] = {}
@@ -171,7 +172,7 @@ class Supervisor:
         if world == self._world:  # equal routes are the same objects: cheap
             return False
         self._world = world
-        self._reconciler.plan = make_plan(world)
+        self._reconciler.plan = self._planner.plan(world)
         return True
 
     async def _left(self) -> bool:

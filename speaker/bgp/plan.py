@@ -6,11 +6,12 @@ each only changes an argument, and the difference to what ExaBGP has is carried 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from speaker.bfd.packet import Diagnostic
 from speaker.bgp.config import Neighbour, Path, PeerFault, neighbours_of, render
 from speaker.bgp.drain import Stance
-from speaker.bgp.routes import Refusal, Route, RouteKey, route_for, towards
+from speaker.bgp.routes import NextHops, Refusal, Route, RouteKey, route_for, towards
 from speaker.seam.messages import Address, BfdReport, BfdState, PeerIntent, Prefix, RouteIntent
 
 
@@ -64,30 +65,73 @@ PATH_FAILED = frozenset(
 )
 
 
-def make_plan(world: World) -> Plan:
-    """Return what ExaBGP must have."""
-    wanted, faults = neighbours_of(world.peers.values(), world.paths, world.node)
-    texts = {name: f"BGPPeer {name}: {fault.value}" for name, fault in faults.items()}
-    held = frozenset(name for name in wanted if bfd_failed(world.peers[name], world.bfd))
-    neighbours: dict[str, Neighbour] = {}
-    for name, neighbour in wanted.items():
-        words = world.refused.get(neighbour)
-        if words is not None:
-            texts[name] = f"BGPPeer {name}: ExaBGP refuses it: {words}"
-        else:
-            neighbours[name] = neighbour
-    routes: dict[RouteKey, Route] = {}
-    if world.stance is not Stance.WITHDRAW:
-        for name, neighbour in neighbours.items():
-            if name in held:
-                # The session stays configured: a router with dynamic neighbours runs BFD only for
-                # those that have one, so without it neither BFD nor BGP would ever come back.
-                continue
-            found, refused = _routes_of(world, name, neighbour)
+Told: TypeAlias = Route | Refusal | None
+"What a peer is told of an intent; None: it isn't meant."
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What one peer was told of each intent, as long as what that depends on is the same."""
+
+    about: tuple[PeerIntent, NextHops, bool]
+    told: dict[Prefix, tuple[RouteIntent, Told]] = field(default_factory=dict)
+
+    def tell(self, intent: RouteIntent) -> Told:
+        """Return what the peer is told; an intent that is the same object costs no thought."""
+        known = self.told.get(intent.prefix)
+        if known is None or known[0] is not intent:
+            known = self.told[intent.prefix] = (intent, self._think(intent))
+        return known[1]
+
+    def _think(self, intent: RouteIntent) -> Told:
+        peer, next_hops, de_prefer = self.about
+        meant = towards(intent, peer.name)
+        return None if meant is None else route_for(peer, meant, next_hops, de_prefer=de_prefer)
+
+
+class Planner:
+    """Makes plans. What it remembers changes only how quick it is."""
+
+    def __init__(self) -> None:
+        self._memories: dict[str, _Memory] = {}
+
+    def plan(self, world: World) -> Plan:
+        """Return what ExaBGP must have."""
+        wanted, faults = neighbours_of(world.peers.values(), world.paths, world.node)
+        texts = {name: f"BGPPeer {name}: {fault.value}" for name, fault in faults.items()}
+        held = frozenset(name for name in wanted if bfd_failed(world.peers[name], world.bfd))
+        neighbours: dict[str, Neighbour] = {}
+        for name, neighbour in wanted.items():
+            words = world.refused.get(neighbour)
+            if words is not None:
+                texts[name] = f"BGPPeer {name}: ExaBGP refuses it: {words}"
+            else:
+                neighbours[name] = neighbour
+        routes: dict[RouteKey, Route] = {}
+        # A held peer's session stays configured: a router with dynamic neighbours runs BFD only
+        # for those that have one, so without it neither BFD nor BGP would ever come back.
+        told = {} if world.stance is Stance.WITHDRAW else neighbours
+        for name in sorted(told.keys() - held):
+            found, refused = _routes_of(world, neighbours[name], self._memory(world, name))
             routes.update(found)
             if refused:
                 texts[name] = f"BGPPeer {name}: {refused}"
-    return Plan(neighbours, routes, held, texts, render(neighbours.values()))
+        return Plan(neighbours, routes, held, texts, render(neighbours.values()))
+
+    def _memory(self, world: World, name: str) -> _Memory:
+        path = world.paths[name]
+        assert isinstance(path, Path), "a neighbour has a path"
+        about = (world.peers[name], path.next_hops, world.stance is Stance.DE_PREFER)
+        memory = self._memories.get(name)
+        limit = 2 * len(world.routes) + 100  # beyond, most of it is of intents that have gone
+        if memory is None or memory.about != about or len(memory.told) > limit:
+            memory = self._memories[name] = _Memory(about)
+        return memory
+
+
+def make_plan(world: World) -> Plan:
+    """Return what ExaBGP must have."""
+    return Planner().plan(world)
 
 
 def bfd_failed(peer: PeerIntent, reports: Mapping[Address, BfdReport]) -> bool:
@@ -101,25 +145,23 @@ def bfd_failed(peer: PeerIntent, reports: Mapping[Address, BfdReport]) -> bool:
     return report.state in (BfdState.DOWN, BfdState.INIT) and report.diagnostic in PATH_FAILED
 
 
-def _routes_of(world: World, name: str, neighbour: Neighbour) -> tuple[dict[RouteKey, Route], str]:
-    peer, path = world.peers[name], world.paths[name]
-    assert isinstance(path, Path), "a neighbour has a path"
-    agreed = world.agreed.get(neighbour.selector)
+def _routes_of(
+    world: World, neighbour: Neighbour, memory: _Memory
+) -> tuple[dict[RouteKey, Route], str]:
+    selector = neighbour.selector
+    agreed = world.agreed.get(selector)
     routes: dict[RouteKey, Route] = {}
     refused: dict[Refusal, list[Prefix]] = {}
-    for each in world.routes:
-        intent = towards(each, name)
-        if intent is None:
+    for intent in world.routes:
+        found = memory.tell(intent)
+        if found is None or not (intent.may_begin or intent.prefix in world.begun):
             continue
-        if not intent.may_begin and intent.prefix not in world.begun:
-            continue
-        found = route_for(peer, intent, path.next_hops, de_prefer=world.stance is Stance.DE_PREFER)
         if agreed is not None and intent.prefix.version not in agreed:
             found = Refusal.FAMILY_NOT_AGREED
         if isinstance(found, Refusal):
             refused.setdefault(found, []).append(intent.prefix)
         else:
-            routes[neighbour.selector, intent.prefix] = found
+            routes[selector, intent.prefix] = found
     return routes, "; ".join(_sentence(why, prefixes) for why, prefixes in refused.items())
 
 

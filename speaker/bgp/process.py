@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -39,6 +40,7 @@ _POLL_S = 0.01
 _READ_SIZE = 1 << 16
 _KEPT_WORDS = 12
 _GIST_LIMIT = 300
+_SECRET = re.compile(r"(md5-password) \S+")
 _HELPER = "sleep"
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +52,10 @@ class ExaBgpError(Exception):
 
 class PipeError(Exception):
     """The API process died; ExaBGP, its sessions and routes live on, with a new one."""
+
+
+class ConfigFileError(Exception):
+    """The config file can't be written; ExaBGP goes on with what it has."""
 
 
 class ExaBgp:
@@ -218,11 +224,14 @@ class ExaBgp:
 
     def _write_config(self, path: Path, config: str) -> None:
         new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(config)
-        new.rename(path)  # ExaBGP never sees half a file
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(config)
+            new.rename(path)  # ExaBGP never sees half a file
+        except OSError as error:
+            raise ConfigFileError(str(error)) from None
 
     def _open_pipes(self) -> bool:
         if not self.alive:
@@ -287,13 +296,16 @@ class ExaBgp:
 
 
 async def _launch(verb: str, config: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "speaker.bgp.launcher", verb, str(config),
-        env={**os.environ, **ENVIRONMENT},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE if verb == "validate" else asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "speaker.bgp.launcher", verb, str(config),
+            env={**os.environ, **ENVIRONMENT},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if verb == "validate" else asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as error:  # no process or memory to be had
+        raise ExaBgpError(str(error)) from None
 
 
 def _child_named(parent: int, name: str) -> int:
@@ -311,4 +323,4 @@ def _gist(words: str) -> str:
     kept = (
         line for line in lines if line and not line.startswith("advice") and ".conf" not in line
     )
-    return " ".join(kept)[:_GIST_LIMIT]
+    return _SECRET.sub(r"\1 …", " ".join(kept))[:_GIST_LIMIT]

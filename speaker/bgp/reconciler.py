@@ -11,14 +11,14 @@ reading back, then a sign of life.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from speaker.bgp import commands
 from speaker.bgp.commands import Negotiated, Session
 from speaker.bgp.config import Neighbour, render
 from speaker.bgp.plan import Plan
-from speaker.bgp.process import ExaBgp, ExaBgpError, PipeError
-from speaker.bgp.routes import Delta
+from speaker.bgp.process import ConfigFileError, ExaBgp, ExaBgpError, PipeError
+from speaker.bgp.routes import Delta, Route, RouteKey
 from speaker.bgp.sessions import Sessions
 
 READ_BACK_S = 60.0
@@ -61,6 +61,7 @@ class Reconciler:
         self._alive_at = 0.0
         self._failures = 0
         self._started_at = 0.0
+        self._reload_at = 0.0
         self._refused_until = 0.0
 
     @property
@@ -97,6 +98,10 @@ class Reconciler:
             await self._exabgp.stop()
             await asyncio.sleep(RESTART_PAUSES_S[min(self._failures, len(RESTART_PAUSES_S) - 1)])
             self._failures += 1
+        except ConfigFileError as error:
+            self._count("config_write_failures_total", "config-not-written", error)
+            self.trouble = f"ExaBGP's config can't be written: {error}"
+            self._reload_at = self._now + ALIVE_S
         self.next_check_at = self._now
         return False  # what is wrong is told before the next try
 
@@ -109,7 +114,7 @@ class Reconciler:
             except (PipeError, ExaBgpError) as error:
                 self._count("exabgp_lost_total", "exabgp-lost", error)
                 await self._exabgp.stop()
-                self.delta.actual.clear()  # its sessions went with it
+                self.delta.forget_all()  # its sessions went with it
         return not self.delta.actual
 
     # -- the steps
@@ -118,11 +123,17 @@ class Reconciler:
         if not await self._started():
             self.next_check_at = self._now + ALIVE_S
             return False
-        if self.plan.config != self._loaded.config:
+        if self.plan.config != self._loaded.config and self._now >= self._reload_at:
             await self._reload()
             return True
-        self.delta.desired = self.plan.routes
+        self.delta.want(self._possible_routes())
         return await self._change_routes() or await self._end_of_rib() or await self._check()
+
+    def _possible_routes(self) -> Mapping[RouteKey, Route]:
+        if self.plan.config == self._loaded.config:
+            return self.plan.routes
+        loaded = self._loaded.selectors  # the others wait for a config that can't be written
+        return {key: route for key, route in self.plan.routes.items() if key[0] in loaded}
 
     async def _started(self) -> bool:
         """See that ExaBGP runs, if it is wanted; tell whether it does."""
@@ -135,7 +146,7 @@ class Reconciler:
         if not self.plan.neighbours:
             return False
         self.sessions = Sessions()
-        self.delta.actual.clear()
+        self.delta.forget_all()
         try:
             await self._exabgp.start(self.plan.config)
         except ExaBgpError:
@@ -154,7 +165,7 @@ class Reconciler:
             await self._ask(commands.clear(selector))
         await self._flush(leaving)
         answer = await self._exabgp.reload(plan.config)
-        self._loaded = plan
+        self._loaded, self.trouble = plan, ""
         self.counters["reloads_total"] += 1
         if not answer.ok:
             self._count("refused_configs_total", "exabgp-refused-its-config", answer.error)

@@ -8,8 +8,9 @@ ExaBGP reads back), and what ExaBGP refused.
 RFC 4271 5.1 (attributes), RFC 1997 and RFC 8092 (communities), RFC 8326 (graceful shutdown).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -145,34 +146,37 @@ class Batch:
     withdraw: bool
 
 
-@dataclass(slots=True)
 class Delta:
-    """What is wanted, what is there, and what ExaBGP would not take."""
+    """What is wanted, what is there, and what ExaBGP would not take.
 
-    desired: Mapping[RouteKey, Route] = field(default_factory=dict)
-    actual: dict[RouteKey, Route] = field(default_factory=dict)
-    refused: dict[RouteKey, Route] = field(default_factory=dict)
-    _alone: set[RouteKey] = field(default_factory=set)
-    "Were in a batch that was refused: each goes by itself, to find the bad one."
+    The difference is found once and then carried out command by command; a new wish, or a reading
+    that surprises, has it found anew.
+    """
+
+    def __init__(self) -> None:
+        self.desired: Mapping[RouteKey, Route] = {}
+        self.actual: dict[RouteKey, Route] = {}
+        self.refused: dict[RouteKey, Route] = {}
+        self._queue: deque[Batch] | None = None
+
+    def want(self, desired: Mapping[RouteKey, Route]) -> None:
+        """Set what is wanted."""
+        if desired is not self.desired:
+            self.desired, self._queue = desired, None
 
     def next_batch(self) -> Batch | None:
         """Return the next command's worth of difference, withdrawals first; None: all is there."""
-        surplus = (key for key in self.actual if key not in self.desired)
-        batch = self._batch(surplus, self.actual, withdraw=True)
-        if batch is not None:
-            return batch
-        lacking = (key for key, route in self.desired.items() if self._lacks(key, route))
-        return self._batch(lacking, self.desired, withdraw=False)
+        queue = self._difference()
+        return queue[0] if queue else None
 
     def pending(self, selector: str) -> int:
         """Count the neighbour's routes that differ, refused ones too."""
-        lacking = sum(
-            1 for k, r in self.desired.items() if k[0] == selector and self.actual.get(k) != r
-        )
-        return lacking + sum(1 for k in self.actual if k[0] == selector and k not in self.desired)
+        waiting = sum(len(b.routes) for b in self._difference() if b.selector == selector)
+        return waiting + sum(1 for of, _ in self.refused if of == selector)
 
     def done(self, batch: Batch) -> None:
-        """ExaBGP has taken the batch."""
+        """ExaBGP has taken the batch, which was the next one."""
+        self._take(batch)
         for route in batch.routes:
             key = (batch.selector, route.prefix)
             if batch.withdraw:
@@ -182,47 +186,63 @@ class Delta:
 
     def failed(self, batch: Batch) -> None:
         """ExaBGP refused the batch: try its routes alone, and give up on one that was alone."""
-        keys = [(batch.selector, route.prefix) for route in batch.routes]
-        if len(keys) > 1:
-            self._alone.update(keys)
-        elif batch.withdraw:
-            self.actual.pop(keys[0], None)  # it knows no such neighbour: there is nothing left
+        self._take(batch)
+        if len(batch.routes) > 1:
+            alone = (Batch(batch.selector, (route,), batch.withdraw) for route in batch.routes)
+            self._difference().extendleft(alone)
+            return
+        key = (batch.selector, batch.routes[0].prefix)
+        if batch.withdraw:
+            self.actual.pop(key, None)  # it knows no such neighbour: there is nothing left
         else:
-            self.refused[keys[0]] = batch.routes[0]
+            self.refused[key] = batch.routes[0]
 
     def read_back(self, actual: Mapping[RouteKey, Route]) -> int:
         """Take what ExaBGP says it has; return how many routes were not as believed."""
-        wrong = sum(1 for k in {*actual, *self.actual} if actual.get(k) != self.actual.get(k))
-        self.actual = dict(actual)
-        self.refused.clear()  # another try after each reading
-        self._alone.intersection_update(self.desired)
-        return wrong
+        wrong = [k for k in {*actual, *self.actual} if actual.get(k) != self.actual.get(k)]
+        for key in wrong:  # the others stay the same objects, which are quick to compare
+            self.actual.pop(key, None)
+            if key in actual:
+                self.actual[key] = actual[key]
+        if wrong or self.refused:
+            self.refused.clear()  # another try after each reading
+            self._queue = None
+        return len(wrong)
 
     def forget(self, selectors: Iterable[str]) -> None:
         """ExaBGP has just begun with these neighbours, or ended with them: they have no routes."""
         gone = frozenset(selectors)
         self.actual = {k: r for k, r in self.actual.items() if k[0] not in gone}
         self.refused = {k: r for k, r in self.refused.items() if k[0] not in gone}
+        self._queue = None
+
+    def forget_all(self) -> None:
+        """ExaBGP is another one."""
+        self.actual, self.refused, self._queue = {}, {}, None
+
+    def _take(self, batch: Batch) -> None:
+        queue = self._difference()
+        assert queue, "only the next batch can be over"
+        assert queue[0] is batch, "only the next batch can be over"
+        queue.popleft()
+
+    def _difference(self) -> deque[Batch]:
+        if self._queue is None:
+            surplus = (r for r in self.actual.items() if r[0] not in self.desired)
+            lacking = (r for r in self.desired.items() if self._lacks(*r))
+            self._queue = deque(_batches(surplus, withdraw=True))
+            self._queue.extend(_batches(lacking, withdraw=False))
+        return self._queue
 
     def _lacks(self, key: RouteKey, route: Route) -> bool:
-        return self.actual.get(key) != route and self.refused.get(key) != route
+        there = self.actual.get(key)
+        return there is not route and there != route and self.refused.get(key) != route
 
-    def _batch(
-        self, keys: Iterable[RouteKey], routes: Mapping[RouteKey, Route], *, withdraw: bool
-    ) -> Batch | None:
-        chosen: list[Route] = []
-        selector = ""
-        for key in keys:
-            route = routes[key]
-            if not chosen:
-                selector = key[0]
-            elif key[0] != selector or route.attributes != chosen[0].attributes:
-                continue
-            if key in self._alone:
-                if not chosen:
-                    return Batch(selector, (route,), withdraw)
-                continue
-            chosen.append(route)
-            if len(chosen) == BATCH_LIMIT:
-                break
-        return Batch(selector, tuple(chosen), withdraw) if chosen else None
+
+def _batches(routes: Iterable[tuple[RouteKey, Route]], *, withdraw: bool) -> Iterator[Batch]:
+    groups: dict[tuple[str, tuple[object, ...]], list[Route]] = {}
+    for (selector, _), route in routes:
+        groups.setdefault((selector, route.attributes), []).append(route)
+    for (selector, _), group in groups.items():
+        for start in range(0, len(group), BATCH_LIMIT):
+            yield Batch(selector, tuple(group[start : start + BATCH_LIMIT]), withdraw)

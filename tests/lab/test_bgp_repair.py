@@ -4,8 +4,9 @@ import os
 import signal
 import time
 from functools import partial
+from ipaddress import ip_network
 
-from speaker.seam.messages import Drain, PeerRemoved
+from speaker.seam.messages import Drain, PeerRemoved, RouteRemoved
 from tests.lab.bgp_lab import BgpLab, bgp_lab, children, frr_config, needs_lab, peer, route, until
 
 pytestmark = needs_lab
@@ -158,6 +159,25 @@ async def test_an_exabgp_that_does_not_start_is_reported_and_tried_again() -> No
         broken.rename(broken.with_name("mended"))
         await until(lambda: lab.frr.route(VIP), "the route in FRR")
         await until(lambda: lab.brain.is_up("router") and not reason(), "the session's report")
+
+
+async def test_a_config_that_cannot_be_written_keeps_no_route_from_changing() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        folder = lab.folder / "run"
+        folder.rename(lab.folder / "away")
+        lab.brain.say(peer("other", "10.9.0.77"), route("192.168.4.11/32"))
+        lab.brain.say(RouteRemoved(ip_network(VIP)))
+
+        def reason() -> str:
+            report = lab.brain.session("other")
+            return report.reason if report else ""
+
+        await until(lambda: lab.frr.prefixes() == {"192.168.4.11/32"}, "the other route alone")
+        await until(lambda: "config can't be written" in reason(), "the reason")
+        assert lab.brain.is_up("router")
+        (lab.folder / "away").rename(folder)
+        await until(lambda: "no answer from 10.9.0.77" in reason(), "the other peer's own reason")
 
 
 async def test_what_another_hand_withdrew_is_announced_again_after_reading_back() -> None:

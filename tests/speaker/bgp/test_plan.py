@@ -4,10 +4,12 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from speaker.bgp.config import Path, PeerFault
 from speaker.bgp.drain import Stance
-from speaker.bgp.plan import World, begun_after, make_plan
+from speaker.bgp.plan import Planner, World, begun_after, make_plan
 from speaker.bgp.routes import NextHops
 from speaker.seam.messages import BfdReport, BfdState, RouteVariant
 from tests.speaker.bgp.samples import LOCAL, PATH, ROUTER, intent, neighbour, peer
@@ -136,3 +138,38 @@ def test_what_has_begun_goes_on_until_its_intent_is_gone() -> None:
     begun = begun_after((intent(),), frozenset())
     assert begun_after((intent(may_begin=False),), begun) == {intent().prefix}
     assert begun_after((), begun) == frozenset()
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["route", "gone", "peer", "path", "stance", "bfd"]), st.integers(0, 5)
+    ),
+    max_size=20,
+)
+
+
+def changed(world: World, what: str, number: int) -> World:
+    """The world after one change."""
+    if what == "route":
+        new = intent(f"10.0.0.{number}/32", communities=(f"1:{number}",), de_preferred=number > 4)
+        others = (route for route in world.routes if route.prefix != new.prefix)
+        return replace(world, routes=(*others, new))
+    if what == "gone":
+        return replace(world, routes=world.routes[1:])
+    if what == "peer":
+        return replace(world, peers={**world.peers, "router": peer(peer_asn=64512 + number)})
+    if what == "path":
+        path = replace(PATH, next_hops=NextHops(LOCAL, None)) if number % 2 else PATH
+        return replace(world, paths={**world.paths, "router": path})
+    if what == "bfd":
+        return replace(failed(BfdState.DOWN if number % 2 else BfdState.UP), routes=world.routes)
+    return replace(world, stance=list(Stance)[number % 3])
+
+
+@given(steps)
+@settings(max_examples=60, deadline=None)
+def test_a_planner_that_remembers_plans_as_one_that_does_not(todo: list[tuple[str, int]]) -> None:
+    planner, world = Planner(), WORLD
+    for what, number in todo:
+        world = changed(world, what, number)
+        assert planner.plan(world) == make_plan(world)

@@ -1,5 +1,6 @@
 """What a peer is told of a prefix, and the difference that commands carry out."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network, ip_network
 
 import pytest
@@ -19,6 +20,7 @@ from speaker.bgp.routes import (
 )
 from tests.speaker.bgp.samples import LOCAL, LOCAL6, NEXT_HOPS, intent, peer, routes
 
+NONE: Mapping[RouteKey, Route] = {}
 A, B, C = "192.168.4.1/32", "192.168.4.2/32", "192.168.4.3/32"
 
 
@@ -79,6 +81,14 @@ def test_what_is_no_community_is_refused(text: str) -> None:
     assert got is Refusal.BAD_COMMUNITY
 
 
+def delta_of(desired: Mapping[RouteKey, Route], actual: Mapping[RouteKey, Route] = NONE) -> Delta:
+    """A delta that wants one and has the other."""
+    delta = Delta()
+    delta.read_back(actual)
+    delta.want(desired)
+    return delta
+
+
 def apply_all(delta: Delta, limit: int = 1000) -> list[Batch]:
     """Carry out the whole difference; every command succeeds."""
     batches: list[Batch] = []
@@ -90,7 +100,7 @@ def apply_all(delta: Delta, limit: int = 1000) -> list[Batch]:
 
 
 def test_routes_of_equal_attributes_share_a_command() -> None:
-    delta = Delta(desired={**routes(A, B), **routes(C, med=5)})
+    delta = delta_of({**routes(A, B), **routes(C, med=5)})
     batches = apply_all(delta)
 
     assert [[str(r.prefix) for r in b.routes] for b in batches] == [[A, B], [C]]
@@ -99,29 +109,29 @@ def test_routes_of_equal_attributes_share_a_command() -> None:
 
 def test_a_command_carries_no_more_than_its_limit() -> None:
     prefixes = [f"10.0.{i // 250}.{i % 250}/32" for i in range(BATCH_LIMIT + 1)]
-    batches = apply_all(Delta(desired=routes(*prefixes)))
+    batches = apply_all(delta_of(routes(*prefixes)))
 
     assert [len(b.routes) for b in batches] == [BATCH_LIMIT, 1]
 
 
 def test_neighbours_do_not_share_commands() -> None:
-    delta = Delta(desired={**routes(A, selector="n"), **routes(A, selector="m")})
+    delta = delta_of({**routes(A, selector="n"), **routes(A, selector="m")})
     assert sorted(b.selector for b in apply_all(delta)) == ["m", "n"]
 
 
 def test_withdrawals_come_before_announcements() -> None:
-    delta = Delta(desired=routes(B), actual=routes(A))
+    delta = delta_of(routes(B), routes(A))
     assert [b.withdraw for b in apply_all(delta)] == [True, False]
     assert delta.actual == routes(B)
 
 
 def test_a_changed_attribute_is_announced_without_a_withdrawal() -> None:
-    delta = Delta(desired=routes(A, med=1), actual=routes(A))
+    delta = delta_of(routes(A, med=1), routes(A))
     assert [b.withdraw for b in apply_all(delta)] == [False]
 
 
 def test_a_refused_batch_is_tried_one_by_one_and_the_bad_route_given_up() -> None:
-    delta = Delta(desired=routes(A, B, C))
+    delta = delta_of(routes(A, B, C))
     tried = []
     while (batch := delta.next_batch()) is not None:
         tried.append(len(batch.routes))
@@ -135,14 +145,14 @@ def test_a_refused_batch_is_tried_one_by_one_and_the_bad_route_given_up() -> Non
 
 
 def test_reading_back_heals_what_was_believed() -> None:
-    delta = Delta(desired=routes(A, B), actual=routes(A, B))
+    delta = delta_of(routes(A, B), routes(A, B))
     assert delta.read_back({**routes(A), **routes(C)}) == 2
     apply_all(delta)
     assert delta.actual == routes(A, B)
 
 
 def test_reading_back_tries_what_was_refused_again() -> None:
-    delta = Delta(desired=routes(A))
+    delta = delta_of(routes(A))
     batch = delta.next_batch()
     assert batch is not None
     delta.failed(batch)
@@ -152,7 +162,7 @@ def test_reading_back_tries_what_was_refused_again() -> None:
 
 
 def test_a_forgotten_neighbour_has_no_routes() -> None:
-    delta = Delta(desired=routes(A), actual={**routes(A), **routes(B, selector="m")})
+    delta = delta_of(routes(A), {**routes(A), **routes(B, selector="m")})
     delta.forget(["n"])
     assert delta.actual == routes(B, selector="m")
     assert delta.pending("n") == 1
@@ -172,7 +182,7 @@ def table(values: dict[tuple[str, IPv4Network], int]) -> dict[RouteKey, Route]:
 def test_whatever_there_was_the_end_is_what_is_desired(
     actual: dict[tuple[str, IPv4Network], int], desired: dict[tuple[str, IPv4Network], int]
 ) -> None:
-    delta = Delta(desired=table(desired), actual=table(actual))
+    delta = delta_of(table(desired), table(actual))
     apply_all(delta)
 
     assert delta.actual == table(desired)

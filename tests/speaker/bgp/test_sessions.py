@@ -9,6 +9,7 @@ from speaker.bgp.sessions import Sessions, faults, session_reports
 from speaker.seam.messages import BfdState, SessionState
 from tests.speaker.bgp.samples import neighbour
 from tests.speaker.bgp.test_plan import WORLD, failed
+from tests.speaker.bgp.test_routes import delta_of
 
 SELECTOR = neighbour().selector
 BOTH = frozenset({4, 6})
@@ -60,7 +61,7 @@ def test_a_removed_neighbour_is_forgotten() -> None:
 
 def test_a_report_names_what_was_announced_and_what_lacks() -> None:
     plan = make_plan(WORLD)
-    delta = Delta(desired=plan.routes)
+    delta = delta_of(plan.routes)
     batch = delta.next_batch()
     assert batch is not None
     delta.done(batch)
@@ -74,7 +75,7 @@ def test_a_report_names_what_was_announced_and_what_lacks() -> None:
 
 def test_a_session_that_is_down_announces_nothing() -> None:
     plan = make_plan(WORLD)
-    delta = Delta(desired=plan.routes, actual=dict(plan.routes))
+    delta = delta_of(plan.routes, plan.routes)
     sessions = Sessions(reasons={SELECTOR: "peer reset"})
     report = session_reports(["router"], plan, sessions, delta)["router"]
 
@@ -97,7 +98,8 @@ def test_a_peer_that_cannot_be_is_down_with_its_reason() -> None:
 def test_refused_routes_are_a_fault_of_their_peer() -> None:
     plan = make_plan(WORLD)
     key = next(iter(plan.routes))
-    delta = Delta(desired=plan.routes, refused={key: plan.routes[key]})
+    delta = delta_of(plan.routes)
+    delta.refused[key] = plan.routes[key]
     found = faults(["router", "second"], plan, delta)
 
     assert found["router"].text == f"BGPPeer router: ExaBGP refuses {key[1]}"
