@@ -5,6 +5,7 @@ Owns what all frames of a segment share. ARP is `speaker.l2.arp`, neighbour disc
 """
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -16,6 +17,8 @@ MINIMUM_BYTES = 60
 class EtherType(IntEnum):
     """The payloads Herald reads and writes."""
 
+    ANY = 0x0003
+    "Linux's name for all of them (ETH_P_ALL), where a socket is bound; never in a frame."
     IPV4 = 0x0800
     ARP = 0x0806
     IPV6 = 0x86DD
@@ -84,6 +87,9 @@ class Mac:
         return not self.octets[0] & 1 and any(self.octets)
 
 
+BRIDGE_GROUP = bytes.fromhex("0180c2000000")[:5]
+"""Frames to these groups end at the next switch (IEEE 802.1Q 8.6.3): they show no other host."""
+
 BROADCAST = Mac(b"\xff" * 6)
 UNKNOWN = Mac(bytes(6))
 "What an ARP request puts where it asks for the MAC."
@@ -102,3 +108,10 @@ def internet_checksum(octets: bytes) -> int:
     total = (total & 0xFFFF) + (total >> 16)
     total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+def shows_another_host(frame: bytes, own: Collection[bytes]) -> bool:
+    """Tell whether a frame was sent by another host of the segment; `own` are this node's MACs."""
+    if len(frame) < HEADER_BYTES or frame[:5] == BRIDGE_GROUP:
+        return False
+    return frame[6:12] not in own

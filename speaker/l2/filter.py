@@ -43,7 +43,7 @@ _RETURN = 0x06
 
 _PACKET_TYPE = 0xFFFFF004
 "The kernel's word on whom a frame is for (SKF_AD_OFF + SKF_AD_PKTTYPE)."
-_OTHER_HOST = 3
+_MULTICAST, _OTHER_HOST = 2, 3
 
 _ARP_OPERATION, _ARP_SENDER, _ARP_TARGET = 20, 28, 38
 _NEXT_HEADER, _ICMP_TYPE, _NDP_TARGET = 20, 54, 62
@@ -201,3 +201,8 @@ def hellos() -> Program:
         ACCEPT,
         REJECT,
     )
+
+
+def anything_heard() -> Program:
+    """Pass all that comes in for this host or for all, nothing that goes out."""
+    return (_op(_LOAD_WORD, _PACKET_TYPE), _op(_JUMP_ABOVE, _MULTICAST, 1, 0), ACCEPT, REJECT)

@@ -17,6 +17,7 @@ from tests.lab.wire_lab import (
     WATCHER4,
     WireLab,
     answer_in,
+    expected,
     intent,
     run,
     until,
@@ -187,3 +188,27 @@ async def test_two_nics_on_one_segment_are_one_segment() -> None:
         await asyncio.sleep(1)
         assert len(owning()) == 1
         assert len(await lab.watch.answers()) == 1
+
+
+async def test_a_node_that_hears_none_of_those_it_expects_waits_for_a_sign_of_life() -> None:
+    async with wire_lab(1, intent(VIP), start=False) as lab:
+        (node,) = lab.nodes
+        node.intents[1] = expected(3, but=1)
+        run("ip", "-n", lab.watch.namespace, "link", "set", "lan0", "down")
+        node.start()
+        node.dial()
+
+        def cause() -> str:
+            report = node.owner()
+            return report.cause if report is not None else ""
+
+        await until(lambda: cause() == "waiting-for-life", "it waits")
+        await asyncio.sleep(1)
+        assert not node.owns()
+
+        run("ip", "-n", lab.watch.namespace, "link", "set", "lan0", "up")  # its kernel says so
+
+        await until(node.owns, "a frame of another host is enough", limit_s=3)
+        report = node.owner()
+        assert report is not None
+        assert report.provisional

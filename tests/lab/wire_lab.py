@@ -282,7 +282,7 @@ def make_host(prefix: str, host: str, last: int) -> None:
     run("ip", "-n", name, "link", "set", "lo", "up")
     cable = ["type", "veth", "peer", "name", "lan0", "netns", name]
     run("ip", "-n", switch, "link", "add", host, *cable)
-    run("ip", "-n", switch, "link", "set", host, "master", "br0", "up")
+    run("ip", "-n", switch, "link", "set", host, "addrgenmode", "none", "master", "br0", "up")
     run("ip", "-n", name, "addr", "add", f"192.168.4.{last}/24", "dev", "lan0")
     run("ip", "-n", name, "addr", "add", f"fd00:4::{last}/64", "dev", "lan0", "nodad")
     run("ip", "-n", name, "link", "set", "lan0", "up")
@@ -293,7 +293,7 @@ def make_switch(prefix: str) -> None:
     switch = f"{prefix}-{SWITCH}"
     run("ip", "netns", "add", switch)
     run("ip", "-n", switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-    run("ip", "-n", switch, "link", "set", "br0", "up")
+    run("ip", "-n", switch, "link", "set", "br0", "addrgenmode", "none", "up")  # no host itself
 
 
 def remove(prefix: str) -> None:

@@ -30,7 +30,8 @@ from speaker.wire.claims.driver import Claims, ClaimsFile
 from speaker.wire.netlink import Monitor, gateways
 from speaker.wire.pulse import Pulse
 from speaker.wire.reports import Said, interface_report
-from speaker.wire.segment.driver import SegmentDriver, Surroundings
+from speaker.wire.segment.driver import SegmentDriver
+from speaker.wire.segment.surroundings import Surroundings
 
 LOG = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ class Nics:
             claims=self._inherited.pop(link.name, ()),
             alone=self._config.alone,
         )
-        surroundings = Surroundings(report=self._report, alive=self.alive)
+        surroundings = Surroundings(report=self._report, alive=self.alive, own_macs=self._own_macs)
         try:
             segment = SegmentDriver(core, link, surroundings)
         except OSError as error:  # the NIC went in between, which netlink will tell, or no NET_RAW
@@ -293,6 +294,10 @@ class Nics:
                 if any(address in network for network in networks):
                     hosts.setdefault(address, None)
         return routers, hosts
+
+    def _own_macs(self) -> set[bytes]:
+        links = self._monitor.table.links.values()
+        return {link.mac.octets for link in links if link.mac is not None}
 
     # -- what the cores say
 

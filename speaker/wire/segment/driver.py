@@ -9,7 +9,6 @@ frames and neighbours that believe it dead, so whatever wakes first drops all th
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from speaker.hello.packet import DropReason
@@ -24,13 +23,16 @@ from speaker.l2.refresh import Refresh
 from speaker.l2.responder import Responder
 from speaker.l2.segment import Segment
 from speaker.l2.udp import hello_frame, parse_hello_frame
-from speaker.seam.messages import AddressIntent, Message
+from speaker.seam.messages import AddressIntent
 from speaker.wire.counters import AddressCounts, asked_address, told_address
+from speaker.wire.life.driver import LifeListener
 from speaker.wire.segment.schedule import FilterSchedule
 from speaker.wire.segment.sockets import SegmentSockets
+from speaker.wire.segment.surroundings import Surroundings
 from speaker.wire.sockets import FrameSocket
 
 Address = IPv4Address | IPv6Address
+Dropped = FrameDrop | DropReason
 
 BATCH = 64
 """Frames read before other sockets and timers have their turn: under 1 ms."""
@@ -39,15 +41,6 @@ PROBE_S = 1.0
 """How long answers to a probe for an unwanted address are let in."""
 HOSTS_ASKED = 8
 _NOBODY = IPv4Address(0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a NIC's driver needs from the process."""
-
-    report: Callable[[Message], None]
-    alive: Callable[[], bool]
-    "False when the process stood still: all NICs have just been started anew."
 
 
 class SegmentDriver:
@@ -73,9 +66,12 @@ class SegmentDriver:
         self._watched: frozenset[Address] = frozenset()
         self._filters = FilterSchedule()
         self._heard_life = 0.0
+        self._life = LifeListener(
+            found=self._found_life, alive=surroundings.alive, own_macs=surroundings.own_macs
+        )
         self.counts: Counter[str] = Counter()
         self.addresses = AddressCounts()
-        self.drops: Counter[FrameDrop | DropReason] = Counter()
+        self.drops: Counter[Dropped] = Counter()
         self._perform: Mapping[type[object], Callable[..., None]] = {
             actions.SendHello: self._send_hello,
             actions.Answer: self._answer,
@@ -86,10 +82,11 @@ class SegmentDriver:
             actions.SeekLife: self._seek_life,
             actions.Report: lambda action: self._outside.report(action.message),
         }
-        self._loop.add_reader(self._sockets.requests, self._read_requests)
-        self._loop.add_reader(self._sockets.sightings, self._read, self._take_arp, 1)
-        self._loop.add_reader(self._sockets.ndp, self._read, self._take_ndp, 2)
-        self._loop.add_reader(self._sockets.hellos, self._read, self._take_hello, 3)
+        opened = self._sockets
+        self._loop.add_reader(opened.requests, self._read_requests)
+        self._loop.add_reader(opened.sightings, self._read, opened.sightings, self._take_arp)
+        self._loop.add_reader(opened.ndp, self._read, opened.ndp, self._take_ndp)
+        self._loop.add_reader(opened.hellos, self._read, opened.hellos, self._take_hello)
         self.set_link(link)
 
     @property
@@ -167,6 +164,7 @@ class SegmentDriver:
         for handle in (self._timer, self._soon):
             if handle is not None:
                 handle.cancel()
+        self._life.close()
         for each in self._sockets:
             self._loop.remove_reader(each)
         self._sockets.close()
@@ -188,10 +186,9 @@ class SegmentDriver:
             else:
                 self.drops[reply] += 1
 
-    def _read(self, take: Callable[[bytes], FrameDrop | DropReason | None], which: int) -> None:
+    def _read(self, source: FrameSocket, take: Callable[[bytes], Dropped | None]) -> None:
         if not self._outside.alive():
             return
-        source: FrameSocket = tuple(self._sockets)[which]
         for _ in range(BATCH):
             frame = source.read()
             if frame is None:
@@ -230,7 +227,7 @@ class SegmentDriver:
         self.addresses.requests[address] += 1
         self.addresses.answers[address] += left
 
-    def _take_hello(self, frame: bytes) -> FrameDrop | DropReason | None:
+    def _take_hello(self, frame: bytes) -> Dropped | None:
         datagram = parse_hello_frame(frame)
         if isinstance(datagram, FrameDrop):
             return datagram
@@ -248,6 +245,10 @@ class SegmentDriver:
             self._lives()
         if address in self._wanted or address in self._probed:
             self._core.receive_sighting(address, actions.Mac(mac.octets), self._loop.time())
+
+    def _found_life(self) -> None:
+        self._lives()
+        self.settle()
 
     def _lives(self) -> None:
         now = self._loop.time()
@@ -334,6 +335,7 @@ class SegmentDriver:
         self._ask(action.address, None)
 
     def _seek_life(self, _: actions.SeekLife) -> None:
+        self._life.listen(self._link)
         for address, mac in list(self._hosts.items())[:HOSTS_ASKED]:
             self._ask(address, mac)
 

@@ -9,7 +9,14 @@ from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from speaker.l2.ethernet import EtherType
-from speaker.l2.filter import COARSE_LIMIT, LIMIT, arp_from, arp_requests_for, hellos, ndp_about
+from speaker.l2.filter import (
+    COARSE_LIMIT,
+    LIMIT,
+    arp_from,
+    arp_requests_for,
+    hellos,
+    ndp_about,
+)
 from speaker.l2.links import Link
 from speaker.l2.ndp import multicast_mac, solicited_node
 from speaker.l2.udp import GROUP_MAC

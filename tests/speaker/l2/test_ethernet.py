@@ -1,6 +1,15 @@
 import pytest
 
-from speaker.l2.ethernet import BROADCAST, UNKNOWN, EtherType, Mac, header, internet_checksum
+from speaker.l2.ethernet import (
+    BROADCAST,
+    UNKNOWN,
+    EtherType,
+    Mac,
+    header,
+    internet_checksum,
+    shows_another_host,
+)
+from tests.speaker.l2.vectors import ARP_REQUEST, NODE
 
 
 def test_a_mac_is_read_and_written_alike() -> None:
@@ -38,3 +47,12 @@ def test_octets_with_their_checksum_sum_to_zero_whatever_their_length() -> None:
         total = internet_checksum(octets).to_bytes(2, "big")
 
         assert internet_checksum(octets + total) == 0
+
+
+def test_another_hosts_frame_shows_that_the_segment_lives() -> None:
+    spanning_tree = bytes.fromhex("0180c2000000") + ARP_REQUEST[6:]
+
+    assert shows_another_host(ARP_REQUEST, {b"\x02\0\0\0\0\1"})
+    assert not shows_another_host(ARP_REQUEST, {NODE.octets})
+    assert not shows_another_host(spanning_tree, set())
+    assert not shows_another_host(ARP_REQUEST[:13], set())

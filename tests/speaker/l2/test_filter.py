@@ -13,6 +13,7 @@ from speaker.l2.filter import (
     DROP_ALL,
     MODEST_LIMIT,
     Program,
+    anything_heard,
     arp_from,
     arp_requests_for,
     encode,
@@ -129,6 +130,11 @@ def test_frames_for_another_station_do_not_pass(packet_type: int, wanted: bool) 
         (hellos(), hello_frame(b"", mac=NODE, sender=NODE4)),
     ):
         assert passes(program, frame, packet_type) is wanted
+
+
+def test_a_sign_of_life_is_anything_that_comes_in() -> None:
+    for packet_type, wanted in ((0, True), (1, True), (2, True), (3, False), (4, False)):
+        assert passes(anything_heard(), ARP_REQUEST, packet_type) is wanted
 
 
 def test_no_truncation_passes() -> None:

@@ -1,0 +1,1 @@
+"""Whether any other host is heard on a NIC at all."""
