@@ -40,6 +40,7 @@ _POLL_S = 0.01
 _READ_SIZE = 1 << 16
 _KEPT_WORDS = 12
 _GIST_LIMIT = 300
+_ORNAMENTS = ("advice", "Traceback", "File ")
 _SECRET = re.compile(r"(md5-password) \S+")
 _HELPER = "sleep"
 
@@ -318,9 +319,7 @@ def _child_named(parent: int, name: str) -> int:
 
 
 def _gist(words: str) -> str:
-    """Return ExaBGP's words in one line, without its ornaments and our files' names."""
+    """Return ExaBGP's last words in one line, without ornaments, files' names and secrets."""
     lines = (line.removeprefix("configuration").strip() for line in words.splitlines())
-    kept = (
-        line for line in lines if line and not line.startswith("advice") and ".conf" not in line
-    )
-    return _SECRET.sub(r"\1 …", " ".join(kept))[:_GIST_LIMIT]
+    kept = (line for line in lines if line and not line.startswith(_ORNAMENTS))
+    return _SECRET.sub(r"\1 …", " ".join(k for k in kept if ".conf" not in k))[-_GIST_LIMIT:]

@@ -166,7 +166,7 @@ async def test_a_peer_behind_a_router_needs_ebgp_multihop() -> None:
         lab.brain.say(peer(address="192.0.2.2", multihop=True))
 
         await until(lambda: lab.frr.route(VIP), "the route in FRR")
-        assert not lab.brain.fault("router")
+        await until(lambda: not lab.brain.fault("router"), "no fault")
 
 
 async def test_peers_come_and_go_without_disturbing_others() -> None:
