@@ -42,8 +42,12 @@ def servers_of(pod: dict[str, Any]) -> tuple[ServerPlan, ...]:
 
 def server_of_image(image: str) -> Server:
     """Return the server that stands for an image."""
-    repository = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
-    return Server.ECHO if repository == "echo" else Server.WEB
+    return Server.ECHO if repository(image) == "echo" else Server.WEB
+
+
+def repository(image: str) -> str:
+    """Return the last part of an image's name, without tag or digest."""
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
 def quits_at_once(pod: dict[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """Fills a fresh API server: what `manifests/` installs, the Nodes, and Herald's own Pods.
 
-The embedded control plane knows Herald's kinds from the start and asks nobody who he is. The real
-one gets CRDs, service accounts and roles from `manifests/`, as a cluster would, and the daemons get
-tokens of those accounts, renewed while the lab runs.
+The embedded control plane knows Herald's kinds from the start and asks nobody who he is. On the
+real one Herald is installed as on any cluster, by `kubectl apply -k manifests`; its Pods get tokens
+of their service accounts, renewed while the lab runs.
 """
 
 import asyncio
@@ -10,24 +10,12 @@ import logging
 from pathlib import Path
 
 from kube.client import ApiError, Client
-from netns_lab.manifests import Manifest, read_file
-from netns_lab.orders import Json
+from netns_lab.orders import Json, LabError
 from netns_lab.plan import LabPlan, Node
 from netns_lab.seed import HERALD_NAMESPACE, NAMESPACES, herald_pods, namespace, node_object
 from netns_lab.state import StateFolder
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-INSTALLED = {
-    "CustomResourceDefinition",
-    "Namespace",
-    "ServiceAccount",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "Role",
-    "RoleBinding",
-}
-"""Kinds taken from `manifests/`; the lab's supervisor stands for the workloads."""
-
 ACCOUNTS = ("herald-controller", "herald-speaker")
 API_LIMIT_S, API_WAIT_S = 60.0, 0.05
 RETRY_LIMIT_S, RETRY_S = 15.0, 0.1
@@ -55,10 +43,20 @@ class Installer:
                 else:
                     return
 
-    async def install_herald(self) -> None:
-        """Apply CRDs, accounts and roles, and write the accounts' first tokens."""
-        for manifest in installed_manifests():
-            await self._create(manifest.collection, manifest.obj)
+    async def install_herald(self, kubectl: Path) -> None:
+        """Install Herald as on any cluster, and write its accounts' first tokens."""
+        argv = [str(kubectl), f"--kubeconfig={self._state.admin_kubeconfig}"]
+        child = await asyncio.create_subprocess_exec(
+            *argv,
+            "apply",
+            "-k",
+            str(MANIFESTS),
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        _, words = await child.communicate()
+        if child.returncode != 0:
+            raise LabError(f"kubectl apply -k {MANIFESTS}: {words.decode(errors='replace')}")
         for account in ACCOUNTS:
             await self._renew(account)
 
@@ -70,11 +68,14 @@ class Installer:
                 await self._renew(account)
 
     async def seed(self) -> None:
-        """Create namespaces, Nodes and Herald's Pods."""
+        """Create namespaces and Nodes."""
         for name in NAMESPACES:
             await self._create("/api/v1/namespaces", namespace(name))
         for node in self._plan.nodes:
             await self._create_node(node)
+
+    async def seed_herald(self) -> None:
+        """Create Pods that stand for the daemons which the supervisor runs by itself."""
         for pod in herald_pods(self._plan):
             await self._create(f"/api/v1/namespaces/{HERALD_NAMESPACE}/pods", pod)
 
@@ -112,24 +113,3 @@ class Installer:
                     raise
                 LOG.info("%s again: %s", path, error)
                 await asyncio.sleep(RETRY_S)
-
-
-def installed_manifests() -> list[Manifest]:
-    """Return what of `manifests/` a lab's API server gets, in an order that works."""
-    found: list[Manifest] = []
-    for folder in ("crds", "base"):
-        for file in sorted((MANIFESTS / folder).glob("*.yaml")):
-            if file.name != "kustomization.yaml":
-                found += [m for m in read_file(str(file)) if m.obj["kind"] in INSTALLED]
-    for manifest in found:
-        _place(manifest.obj)
-    return sorted(found, key=lambda m: m.obj["kind"] != "Namespace")
-
-
-def _place(obj: Json) -> None:
-    """Put an object, and the accounts a binding names, into Herald's namespace."""
-    if obj["kind"] in ("ServiceAccount", "Role", "RoleBinding"):
-        obj["metadata"].setdefault("namespace", HERALD_NAMESPACE)
-    for subject in obj.get("subjects") or ():
-        if subject["kind"] == "ServiceAccount":
-            subject.setdefault("namespace", HERALD_NAMESPACE)

@@ -11,12 +11,9 @@ from netns_lab.asking import http_get
 from netns_lab.commands import CONTROL_ADDRESS, READY_PORTS, SPEAKER, process_name
 from netns_lab.plan import LabPlan
 from netns_lab.processes import Process, ProcessState
-from netns_lab.progress import Progress
 from netns_lab.seed import CONTROLLER_POD, HERALD_NAMESPACE, pod_status
 
 STARTING_INTERVAL_S, STEADY_INTERVAL_S = 0.1, 1.0
-READY_LIMIT_S = 15.0
-"After this `lab up` returns, and says which daemons are not ready."
 
 LOG = logging.getLogger("netns_lab.kubelet")
 
@@ -24,13 +21,10 @@ LOG = logging.getLogger("netns_lab.kubelet")
 class Kubelet:
     """Readiness of all daemons of a lab."""
 
-    def __init__(
-        self, plan: LabPlan, client: Client, processes: dict[str, Process], progress: Progress
-    ) -> None:
+    def __init__(self, plan: LabPlan, client: Client, processes: dict[str, Process]) -> None:
         self._plan = plan
         self._client = client
         self._processes = processes
-        self._progress = progress
         self._reported: dict[str, bool] = {}
         self.ready: dict[str, bool] = {}
         "By name of process."
@@ -41,23 +35,8 @@ class Kubelet:
             await self._ask_all()
             for pod, address, members in self._pods():
                 await self._report(pod, address, ready=all(self.ready.get(m) for m in members))
-            steady = self._progress.finished
-            await asyncio.sleep(STEADY_INTERVAL_S if steady else STARTING_INTERVAL_S)
-
-    async def all_ready(self) -> None:
-        """Return when every daemon is ready, or the time for that is over."""
-        loop = asyncio.get_running_loop()
-        limit, said = loop.time() + READY_LIMIT_S, 0
-        while loop.time() < limit:
-            count = sum(self.ready.get(name, False) for name in self._names())
-            if count > said:
-                self._progress.say(f"{count} of {len(self._names())} daemons ready")
-                said = count
-            if count == len(self._names()):
-                return
-            await asyncio.sleep(STARTING_INTERVAL_S)
-        late = [name for name in self._names() if not self.ready.get(name)]
-        self._progress.say(f"not ready after {READY_LIMIT_S:g} s: {', '.join(late)}")
+            settled = all(self.ready.values())
+            await asyncio.sleep(STEADY_INTERVAL_S if settled else STARTING_INTERVAL_S)
 
     def _names(self) -> list[str]:
         return [member for _, _, members in self._pods() for member in members]

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from typing import Protocol
 
 from netns_lab import netns
 from netns_lab.kube_proxies import NodeProxies
@@ -15,12 +16,21 @@ from netns_lab.links import SwitchPorts
 from netns_lab.nft import Nft
 from netns_lab.orders import Json, LabError
 from netns_lab.plan import LAN, LabPlan
-from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, run_quietly
 from netns_lab.state import StateFolder
 from netns_lab.topology import switch_ports
 
 CUT_TABLE = "bridge herald_cut"
+
+
+class Runner(Protocol):
+    """Runs Pods of nodes that have power."""
+
+    def kill_node(self, node: str) -> None:
+        """Take the node's Pods away at once."""
+
+    def start_node(self, node: str) -> None:
+        """Run the node's Pods again."""
 
 
 class Machines:
@@ -32,13 +42,13 @@ class Machines:
         state: StateFolder,
         processes: dict[str, Process],
         *,
-        pods: PodRunner,
+        runners: tuple[Runner, ...],
         proxies: NodeProxies,
     ) -> None:
         self._plan = plan
         self._state = state
         self._processes = processes
-        self._pods = pods
+        self._runners = runners
         self._proxies = proxies
         self._ports = SwitchPorts(plan.switch.namespace, switch_ports(plan))
         self._cut = Nft(plan.switch.namespace)
@@ -58,8 +68,10 @@ class Machines:
         for process in self._of(node):
             process.hold()
             process.signal(signal.SIGKILL)
-        self._pods.kill_node(node)
-        _kill_all(namespace)
+        for runner in self._runners:
+            runner.kill_node(node)
+        for each in (namespace, self._plan.node(node).pods.namespace):
+            _kill_all(each)
         killed_ns = time.monotonic_ns()
         self._proxies.power_off(node)
         self.dead.add(node)
@@ -79,7 +91,8 @@ class Machines:
         self._ports.set(switch_ports(self._plan, node), up=True)
         self.dead.discard(node)
         await self._proxies.start(node)
-        self._pods.start_node(node)
+        for runner in self._runners:
+            runner.start_node(node)
         for process in self._of(node):
             process.release()
         return {"at_ns": at_ns}

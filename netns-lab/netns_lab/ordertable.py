@@ -2,11 +2,11 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from netns_lab.faults_client import order_fault
 from netns_lab.kube_proxies import NodeProxies
-from netns_lab.kubelet import Kubelet
 from netns_lab.machines import Machines
 from netns_lab.orders import Json, LabError, Progress
 from netns_lab.plan import LabPlan
@@ -38,13 +38,13 @@ class OrderTable:
         machines: Machines,
         pods: PodRunner,
         proxies: NodeProxies,
-        kubelet: Kubelet,
+        ready: Callable[[], dict[str, bool]],
     ) -> None:
         self._lab = lab
         self._machines = machines
         self._pods = pods
         self._proxies = proxies
-        self._kubelet = kubelet
+        self._ready = ready
 
     async def carry_out(self, name: str, arguments: Json, progress: Progress) -> Any:
         """Do what the order says and return its result."""
@@ -77,7 +77,7 @@ class OrderTable:
             "process": name,
             "host": process.plan.host,
             "state": process.state.value,
-            "ready": self._kubelet.ready.get(name),
+            "ready": self._ready().get(name),
             "pid": process.process_id,
             "starts": process.starts,
             "last_exit": process.last_exit,

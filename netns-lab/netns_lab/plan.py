@@ -153,9 +153,9 @@ def plan_lab(name: str, nodes: int) -> LabPlan:
     if not 1 <= nodes <= NODES_MAX:
         raise PlanError(f"{nodes} nodes: a lab has 1 to {NODES_MAX}")
     others = (
-        _on_bridges(name, "control", mgmt=2),
-        _on_bridges(name, "client", lan=2, routed=True),
-        _on_bridges(name, "watcher", lan=3),
+        _control(name, nodes),
+        _on_lan(name, "client", 2, routed=True),
+        _on_lan(name, "watcher", 3),
         _router(name),
         _remote(name),
     )
@@ -205,16 +205,23 @@ def _port(lab: str, bridge: str, host_name: str, host: int) -> Nic:
     )
 
 
-def _on_bridges(
-    lab: str, name: str, *, lan: int | None = None, mgmt: int | None = None, routed: bool = False
-) -> Host:
-    nics = []
-    if lan is not None:
-        nics.append(_port(lab, LAN, name, lan))
-    if mgmt is not None:
-        nics.append(_port(lab, MGMT, name, mgmt))
+def _on_lan(lab: str, name: str, address: int, *, routed: bool = False) -> Host:
     routes = _default_by_router() if routed else ()
-    return Host(name, namespace(lab, name), tuple(nics), routes)
+    return Host(name, namespace(lab, name), (_port(lab, LAN, name, address),), routes)
+
+
+def _control(lab: str, nodes: int) -> Host:
+    # Pods that are no hosts' (controllers) talk with the API server, which talks with webhooks.
+    routes = [
+        Route(str(cidr), via)
+        for index in range(1, nodes + 1)
+        for cidr, via in (
+            (pod_cidr_v4(index), str(MGMT_V4[FIRST_NODE_HOST + index])),
+            (pod_cidr_v6(index), f"fd00:30::{FIRST_NODE_HOST + index}"),
+        )
+    ]
+    nics = (_port(lab, MGMT, "control", 2),)
+    return Host("control", namespace(lab, "control"), nics, tuple(routes))
 
 
 def _default_by_router() -> tuple[Route, ...]:

@@ -1,6 +1,7 @@
 """Which control planes a lab can have, by name: `embedded` and `kube`."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netns_lab.commands import CONTROL_ADDRESS
@@ -32,6 +33,11 @@ def check_plane(name: str) -> None:
         raise LabError(f"no control plane {name!r}: there are {', '.join(PLANES)}")
     if name == KUBE:
         _binaries()
+
+
+def kubectl() -> Path:
+    """Return where kubectl is; raise LabError when it is nowhere."""
+    return _binaries()["kubectl"]
 
 
 def _binaries() -> "Binaries":

@@ -2,7 +2,7 @@
 
 For each Pod bound to a live node it starts the servers of `netns_lab.images` on an address of the
 node's share and reports the Pod as Running and Ready. A deleted Pod goes on serving as its image
-does, then ends. Pods on the host's network (Herald's own) belong to the supervisor.
+does, then ends. Pods that run Herald itself belong to `netns_lab.herald_pods` or to the supervisor.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any
 
 from kube.client import ApiError, Client
 from netns_lab.cluster import Json, Key, ObjectWatch
+from netns_lab.containers import is_herald
 from netns_lab.images import Server, ServerPlan, quits_at_once, servers_of
 from netns_lab.plan import LabPlan, Node
 from netns_lab.servers import UdpEcho, bound, serve_http, serve_tcp_echo
@@ -113,7 +114,7 @@ class PodRunner:
     def _wanted(self, key: Key) -> Json | None:
         """Return the Pod when it is ours to run now."""
         pod = self._watch.objects.get(key)
-        if pod is None or pod["spec"].get("hostNetwork"):
+        if pod is None or pod["spec"].get("hostNetwork") or is_herald(pod):
             return None
         node = pod["spec"].get("nodeName")
         return pod if node in self._plan.node_names and node not in self._dead else None

@@ -111,11 +111,15 @@ class Process:
             return False
         return True
 
-    def kill(self) -> None:
-        """End it at once and for good."""
+    def end(self, number: int) -> None:
+        """Send it a last signal; when it has ended it stays so, and `run` returns."""
         self._stopping.set()
         self._released.set()
-        self.signal(signal.SIGKILL)
+        self.signal(number)
+
+    def kill(self) -> None:
+        """End it at once and for good."""
+        self.end(signal.SIGKILL)
 
     def last_line(self) -> str:
         """Return the last line of its log, empty when there is none."""

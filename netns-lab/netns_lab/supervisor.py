@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from kube.client import Client
 from netns_lab import netns, topology
@@ -23,9 +24,9 @@ from netns_lab.commands import (
     speaker_processes,
 )
 from netns_lab.frr import Router
+from netns_lab.herald import HeraldByManifests, HeraldBySupervisor, wait_ready
 from netns_lab.install import ACCOUNTS, Installer
 from netns_lab.kube_proxies import KubeProxies, NodeProxies
-from netns_lab.kubelet import Kubelet
 from netns_lab.machines import Machines
 from netns_lab.orders import serve_orders
 from netns_lab.ordertable import OrderTable
@@ -79,12 +80,32 @@ class Supervisor:
             raise _Ended  # cancels the tasks that never end by themselves
 
     async def _live(self, tasks: asyncio.TaskGroup, client: Client) -> None:
-        pods, proxies = PodRunner(self.plan, client, tasks), self._proxies(client)
-        kubelet = Kubelet(self.plan, client, self.processes, self.progress)
-        machines = Machines(self.plan, self.state, self.processes, pods=pods, proxies=proxies)
-        table = OrderTable(self, machines=machines, pods=pods, proxies=proxies, kubelet=kubelet)
+        pods = PodRunner(self.plan, client, tasks)
+        installer = Installer(self.plan, self.state, client)
+        herald: HeraldByManifests | HeraldBySupervisor
+        proxies: NodeProxies
+        if self._real:
+            proxies = KubeProxies(self.plan, self.processes)
+            herald = HeraldByManifests(
+                self.plan, self.state, client, processes=self.processes, tasks=tasks
+            )
+        else:
+            proxies = ServiceProxies(self.plan, client)
+            herald = HeraldBySupervisor(
+                self.plan,
+                client,
+                processes=self.processes,
+                start=partial(self._start, tasks),
+                plans=self._daemons(),
+            )
+        machines = Machines(
+            self.plan, self.state, self.processes, runners=(pods, *herald.runners), proxies=proxies
+        )
+        table = OrderTable(
+            self, machines=machines, pods=pods, proxies=proxies, ready=lambda: herald.ready
+        )
         server = await serve_orders(self.state.control_socket, table.carry_out)
-        tasks.create_task(self._bring_up(tasks, client, pods, proxies, kubelet))
+        tasks.create_task(self._bring_up(tasks, installer, pods, proxies, herald))
         try:
             await self._stopped.wait()
         finally:
@@ -92,35 +113,27 @@ class Supervisor:
             machines.close()
             proxies.close()
 
-    def _proxies(self, client: Client) -> NodeProxies:
-        if self._real:
-            return KubeProxies(self.plan, self.processes)
-        return ServiceProxies(self.plan, client)
-
     async def _bring_up(
         self,
         tasks: asyncio.TaskGroup,
-        client: Client,
+        installer: Installer,
         pods: PodRunner,
         proxies: NodeProxies,
-        kubelet: Kubelet,
+        herald: "HeraldByManifests | HeraldBySupervisor",
     ) -> None:
-        installer = Installer(self.plan, self.state, client)
         await installer.wait_for_api()
-        if self._real:
-            self.progress.say("API server ready: CRDs, accounts and roles of manifests/ follow")
-            await installer.install_herald()
-            tasks.create_task(installer.keep_tokens())
         await installer.seed()
         self.progress.say(f"API server ready with {len(self.plan.nodes)} nodes")
-        for process in self._daemons():
-            self._start(tasks, process)
-        self.progress.say("controller and speakers started")
+        for node in self.plan.nodes:
+            for process in node_processes(node, self.state, self._plane):
+                self._start(tasks, process)
+        await herald.install(installer, tasks)
+        self.progress.say(herald.words)
         tasks.create_task(pods.run())
         tasks.create_task(proxies.run())
-        tasks.create_task(kubelet.run())
+        tasks.create_task(herald.run())
         await pods.listed.wait()
-        await kubelet.all_ready()
+        await wait_ready(herald, self.progress)
         self.progress.finish()
 
     def _infrastructure(self) -> list[ProcessPlan]:
@@ -130,7 +143,6 @@ class Supervisor:
     def _daemons(self) -> list[ProcessPlan]:
         found = [controller_process(self.plan, self.state, self._log_level)]
         for node in self.plan.nodes:
-            found += node_processes(node, self.state, self._plane)
             found += speaker_processes(node, self.state, self._log_level)
         return found
 
