@@ -14,15 +14,15 @@ from netns_lab.control_plane.causes import Cause
 from netns_lab.control_plane.crds import establish
 from netns_lab.control_plane.kinds import default_object, initial_status, object_faults
 from netns_lab.control_plane.metadata import carry, change_faults, metadata_faults
+from netns_lab.control_plane.preconditions import check_preconditions, check_versions
 from netns_lab.control_plane.problems import (
     already_exists,
     bad_request,
-    conflict,
     forbidden,
     invalid,
     not_found,
+    undecodable,
     unsupported_media_type,
-    unversioned,
 )
 from netns_lab.control_plane.resources import Registry, ResourceType
 from netns_lab.control_plane.schema import apply_defaults, faults, prune
@@ -61,6 +61,8 @@ class Options:
 
     dry_run: bool = False
     manager: str = ""
+    strict: bool = False
+    "Refuse fields that a custom kind's schema doesn't know, instead of dropping them."
 
 
 DEFAULT = Options()
@@ -109,7 +111,7 @@ class Api:
         }
         if "status" in kind.subresources:
             initial_status(kind.kind, new)
-        self._complete(kind, new, None)
+        self._complete(kind, new, None, options)
         if options.dry_run:
             return _unstored(new)
         return self.store.put(kind.storage, new)
@@ -128,7 +130,7 @@ class Api:
         if kind.kind == "Service":
             # What was sent is defaulted by its own type, before anything of the old is put in.
             default_service(obj)
-        self._check_versions(kind, key[1], old, meta)
+        check_versions(kind, key[1], old, meta)
         causes = list(change_faults(old.obj["metadata"], meta))
         if causes:
             raise invalid(kind, key[1], causes)
@@ -141,7 +143,7 @@ class Api:
                 new.pop("status", None)
                 if "status" in old.obj:
                     new["status"] = old.obj["status"]
-        self._complete(kind, new, old.obj, status_only=subresource == "status")
+        self._complete(kind, new, old.obj, options, subresource)
         return self._commit(kind, old, new, options)
 
     def patch(
@@ -183,7 +185,7 @@ class Api:
         """Delete the object, or mark it when a finalizer or a kubelet has to finish first."""
         old = self.get(kind, key)
         options = options or {}
-        self._check_preconditions(kind, old, options.get("preconditions") or {})
+        check_preconditions(kind, old, options.get("preconditions") or {})
         if options.get("dryRun"):
             return old
         grace = _grace_s(kind, old.obj, options)
@@ -229,32 +231,20 @@ class Api:
             )
             raise forbidden(kind, name, why)
 
-    def _check_versions(self, kind: ResourceType, name: str, old: Record, meta: Json) -> None:
-        given = meta.get("resourceVersion")
-        if not given and not kind.unconditional_update:
-            raise unversioned(kind, name)
-        if given and given != str(old.revision):
-            raise conflict(kind, name)
-        uid = old.obj["metadata"]["uid"]
-        if meta.get("uid") not in (None, "", uid):
-            raise conflict(kind, name, _mismatch("UID", meta["uid"], uid))
-
-    def _check_preconditions(self, kind: ResourceType, old: Record, wanted: Json) -> None:
-        meta = old.obj["metadata"]
-        for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-            if wanted.get(field) not in (None, "", meta[field]):
-                detail = _mismatch(label, wanted[field], meta[field])
-                error = conflict(kind, meta["name"], detail)
-                # The real server names the kind here, where other conflicts name the resource.
-                error.details = (error.details or {}) | {"kind": kind.kind}
-                raise error
-
     def _complete(
-        self, kind: ResourceType, new: Json, old: Json | None, *, status_only: bool = False
+        self,
+        kind: ResourceType,
+        new: Json,
+        old: Json | None,
+        options: Options,
+        subresource: str = "",
     ) -> None:
+        status_only = subresource == "status"
         causes: list[Cause] = list(metadata_faults(kind, new["metadata"]))
         if kind.schema is not None:
-            prune(kind.schema, new)
+            unknown = [f'unknown field "{path}"' for path in prune(kind.schema, new)]
+            if unknown and options.strict:
+                raise undecodable(kind, unknown)
             apply_defaults(kind.schema, new)
             causes += faults(kind.schema, new)
         elif kind.kind == "Service":
@@ -337,9 +327,3 @@ def _grace_s(kind: ResourceType, obj: Json, options: Json) -> int:
         return 0
     asked = options.get("gracePeriodSeconds")
     return int(obj["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked)
-
-
-def _mismatch(label: str, wanted: str, found: str) -> str:
-    return (
-        f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {found}"
-    )

@@ -130,10 +130,22 @@ def _unpack_etcd(folder: Path, say: Say) -> None:
     with TemporaryDirectory() as text:
         scratch = Path(text)
         # apt's own sandbox user may not write here; as root that is only a warning.
-        _run(["apt-get", "download", "-q", "etcd-server"], "apt-get download etcd-server", scratch)
+        _download_etcd(scratch, say)
         package = next(scratch.glob("etcd-server_*.deb"))
         _run(["dpkg-deb", "-x", str(package), text], "dpkg-deb -x etcd-server")
         shutil.move(scratch / "usr" / "bin" / "etcd", folder / ETCD)
+
+
+def _download_etcd(folder: Path, say: Say) -> None:
+    command = ["apt-get", "download", "-q", "etcd-server"]
+    try:
+        _run(command, "apt-get download etcd-server", folder)
+    except BinariesError as error:
+        if os.geteuid() != 0:
+            raise BinariesError(f"{error}; `apt-get update` as root may help") from error
+        say("etcd: updating the package lists")
+        _run(["apt-get", "update", "-q"], "apt-get update")
+        _run(command, "apt-get download etcd-server", folder)
 
 
 def _build(go: Path, names: Sequence[str], folder: Path, say: Say) -> None:

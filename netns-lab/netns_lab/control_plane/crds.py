@@ -54,6 +54,11 @@ def served_types(crd: Json) -> Iterator[ResourceType]:
             unconditional_update=False,
             schema=(version.get("schema") or {}).get("openAPIV3Schema"),
             storage_version=stored,
+            columns=tuple(
+                (column["name"], column["jsonPath"], column["type"])
+                for column in version.get("additionalPrinterColumns") or ()
+                if not column.get("priority")
+            ),
         )
 
 

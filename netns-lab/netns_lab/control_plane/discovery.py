@@ -2,6 +2,7 @@
 
 import json
 
+from netns_lab.control_plane.openapi import openapi_document
 from netns_lab.control_plane.problems import UnknownPathError
 from netns_lab.control_plane.resources import Registry, ResourceType
 from netns_lab.control_plane.selection import Json
@@ -29,8 +30,7 @@ def discovery_document(path: str, accept: str, registry: Registry) -> tuple[byte
         return json.dumps(VERSION).encode(), _JSON
     parts = path.strip("/").split("/")
     if parts[0] == "openapi":
-        # No schemas are published: clients then skip their own validation or say so.
-        raise UnknownPathError
+        return openapi_document(path, registry), _JSON
     document: Json
     if parts == ["api"]:
         document = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
@@ -53,15 +53,14 @@ def _group_names(registry: Registry) -> list[str]:
 
 
 def _group(name: str, registry: Registry) -> Json:
-    served = sorted({each.version for each in registry if each.group == name}, reverse=True)
-    preferred = next(
-        (t.storage_version for t in registry if t.group == name and t.storage_version), served[0]
-    )
+    names = {each.version for each in registry if each.group == name}
+    # Stable before beta, and the newest first: v1, v1beta2, v1beta1.
+    served = sorted(sorted(names, reverse=True), key=lambda version: "beta" in version)
     versions = [{"groupVersion": f"{name}/{each}", "version": each} for each in served]
     return {
         "name": name,
         "versions": versions,
-        "preferredVersion": {"groupVersion": f"{name}/{preferred}", "version": preferred},
+        "preferredVersion": versions[0],
     }
 
 

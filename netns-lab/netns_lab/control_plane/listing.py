@@ -14,6 +14,7 @@ from netns_lab.control_plane.problems import StatusError, bad_request
 from netns_lab.control_plane.resources import ResourceType
 from netns_lab.control_plane.selection import Json, Selection
 from netns_lab.control_plane.store import Change, Record, Store, encode, watch_line
+from netns_lab.control_plane.tables import encode_table, wants_table
 
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 _BACKLOG_LIMIT_BYTES = 32 << 20
@@ -27,8 +28,8 @@ def view(kind: ResourceType, record: Record) -> bytes:
     return encode(record.obj | {"apiVersion": kind.api_version})
 
 
-def list_page(store: Store, target: Target, request: Request) -> bytes:
-    """Return one page of a list as JSON."""
+def list_page(store: Store, target: Target, request: Request, now: str) -> bytes:
+    """Return one page of a list as JSON; `now` is what ages in a table are counted to."""
     selection = parse_selection(target, request.query)
     limit = request.number("limit")
     token = request.query.get("continue")
@@ -46,6 +47,8 @@ def list_page(store: Store, target: Target, request: Request) -> bytes:
         if not (selection.labels or selection.fields):
             meta["remainingItemCount"] = len(chosen) - limit
         chosen = chosen[:limit]
+    if wants_table(request.accept):
+        return encode_table(target.kind, meta, chosen, now)
     return _encode_list(target.kind, meta, chosen)
 
 

@@ -96,6 +96,14 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
+def undecodable(kind: ResourceType, faults: Sequence[str]) -> StatusError:
+    """Return the error for an object with fields that its kind doesn't have, decoded strictly."""
+    return bad_request(
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict'
+        f" decoding error: {', '.join(faults)}"
+    )
+
+
 def forbidden(kind: ResourceType, name: str, why: str) -> StatusError:
     """Return the error for a request that is understood and refused."""
     message = f'{kind.qualified} "{name}" is forbidden: {why}'

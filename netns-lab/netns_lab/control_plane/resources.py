@@ -28,6 +28,8 @@ class ResourceType:
     "Whether a PUT without resourceVersion is taken."
     selectable_fields: tuple[str, ...] = ()
     "Field selectors beside `metadata.name` and `metadata.namespace`."
+    columns: tuple[tuple[str, str, str], ...] = ()
+    "Heading, JSON path and type of a custom kind's print columns."
     storage_version: str = ""
     "The version it is stored in, when another one."
     schema: Schema | None = field(default=None, repr=False)

@@ -21,6 +21,7 @@ from netns_lab.control_plane.problems import (
 from netns_lab.control_plane.resources import ResourceType
 from netns_lab.control_plane.selection import Json
 from netns_lab.control_plane.store import Record, encode
+from netns_lab.control_plane.tables import encode_table, wants_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def _dispatch(
     if request.method == "GET" and (request.flag("watch") or not target.name):
         if request.flag("watch"):
             return Watch(api.store, target, request, wake)
-        return Response(200, list_page(api.store, target, request))
+        return Response(200, list_page(api.store, target, request, api.source.now()))
     if target.subresource == "scale":
         return _scale(api, target, request)
     if target.subresource == "binding":
@@ -76,7 +77,11 @@ def _dispatch(
 
 
 def _get(api: Api, target: Target, request: Request) -> Response:
-    return _one(200, target.kind, api.get(target.kind, target.key))
+    record = api.get(target.kind, target.key)
+    if wants_table(request.accept):
+        meta = {"resourceVersion": str(record.revision)}
+        return Response(200, encode_table(target.kind, meta, [record], api.source.now()))
+    return _one(200, target.kind, record)
 
 
 def _create(api: Api, target: Target, request: Request) -> Response:
@@ -188,7 +193,11 @@ def _options(request: Request) -> Options:
     dry_run = request.query.get("dryRun", "")
     if dry_run not in ("", "All"):
         raise bad_request(f"dryRun: Unsupported value: {dry_run!r}")
-    return Options(dry_run=bool(dry_run), manager=request.query.get("fieldManager", ""))
+    return Options(
+        dry_run=bool(dry_run),
+        manager=request.query.get("fieldManager", ""),
+        strict=request.query.get("fieldValidation") == "Strict",
+    )
 
 
 def _delete_options(request: Request) -> Json:

@@ -18,25 +18,26 @@ _INT_OR_STRING = "x-kubernetes-int-or-string"
 _ROOT_FIELDS = ("apiVersion", "kind", "metadata")
 
 
-def prune(schema: Schema, value: Any, *, root: bool = True) -> None:
-    """Remove in place the fields that the schema doesn't know."""
+def prune(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
+    """Remove in place the fields that the schema doesn't know; yield the path of each."""
     if isinstance(value, list):
-        for each in value if "items" in schema else ():
-            prune(schema["items"], each, root=False)
+        for index, each in enumerate(value if "items" in schema else ()):
+            yield from prune(schema["items"], each, f"{path}[{index}]")
     if not isinstance(value, dict):
         return
     properties = schema.get("properties") or {}
     extra = schema.get("additionalProperties")
     keep_all = bool(schema.get(_PRESERVE)) or extra is True
     for key in tuple(value):
-        if root and key in _ROOT_FIELDS:
+        if not path and key in _ROOT_FIELDS:
             continue
         if key in properties:
-            prune(properties[key], value[key], root=False)
+            yield from prune(properties[key], value[key], _join(path, key))
         elif isinstance(extra, dict):
-            prune(extra, value[key], root=False)
+            yield from prune(extra, value[key], _join(path, key))
         elif not keep_all:
             del value[key]
+            yield _join(path, key)
 
 
 def apply_defaults(schema: Schema, value: Any) -> None:

@@ -59,8 +59,9 @@ def test_unknown_fields_are_removed_at_every_depth_and_open_objects_keep_theirs(
             "entries": [{"name": "a", "unknown": 1}],
         },
     }
-    prune(SCHEMA, obj)
+    unknown = list(prune(SCHEMA, obj))
 
+    assert unknown == ["other", "spec.unknown", "spec.entries[0].unknown"]
     assert obj == {
         "kind": "X",
         "metadata": {"kept": 1},
