@@ -5,7 +5,8 @@ Pure: pages in, values out. A page is what `speaker.brain.status` made; nothing 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_interface
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Any
 
 from herald.words import OWNERSHIP, words
@@ -62,33 +63,35 @@ class AddressTrace:
 
 def addresses(pages: Pages) -> list[AddressTrace]:
     """Return every address and protocol that some node knows, in the order of the addresses."""
-    keys: dict[tuple[str, str], None] = {}
-    for page in pages.values():
-        for entry in page["addresses"] if page else ():
-            keys.setdefault((entry["address"], entry["protocol"]))
-    return [trace(pages, *key) for key in sorted(keys, key=lambda key: (len(key[0]), key))]
+    entries = _entries(pages)
+    return [_trace(*key, entries[key]) for key in sorted(entries, key=lambda k: (len(k[0]), k))]
 
 
 def trace(pages: Pages, address: str, protocol: str) -> AddressTrace:
     """Return what all nodes say of one address."""
-    found = {
-        node: (page, entry)
-        for node, page in pages.items()
-        if page
-        for entry in page["addresses"]
-        if (entry["address"], entry["protocol"]) == (address, protocol)
-    }
-    entries = [entry for _, entry in found.values()]
-    at_home = any(owns(page, entry, at_home=True) for page, entry in found.values())
+    return _trace(address, protocol, _entries(pages).get((address, protocol), []))
+
+
+def _entries(pages: Pages) -> dict[tuple[str, str], list[tuple[str, Json, Json]]]:
+    """Return node, its page and its entry, for each address and protocol."""
+    found: dict[tuple[str, str], list[tuple[str, Json, Json]]] = {}
+    for node, page in pages.items():
+        for entry in page["addresses"] if page else ():
+            key = (entry["address"], entry["protocol"])
+            found.setdefault(key, []).append((node, page or {}, entry))
+    return found
+
+
+def _trace(address: str, protocol: str, said: list[tuple[str, Json, Json]]) -> AddressTrace:
+    first = said[0][2] if said else {"services": (), "pool": ""}
+    at_home = any(owns(page, entry) for _, page, entry in said)
     return AddressTrace(
         address=address,
         protocol=protocol,
-        services=tuple(entries[0]["services"]) if entries else (),
-        pool=entries[0]["pool"] if entries else "",
-        nodes=tuple(
-            _node(node, page, entry, at_home=at_home) for node, (page, entry) in found.items()
-        ),
-        wanted=any(entry["wanted"] for entry in entries),
+        services=tuple(first["services"]),
+        pool=str(first["pool"]),
+        nodes=tuple(_node(node, page, entry, at_home=at_home) for node, page, entry in said),
+        wanted=any(entry["wanted"] for _, _, entry in said),
     )
 
 
@@ -131,9 +134,14 @@ def homes(page: Json, address: str) -> frozenset[str]:
     found = {
         nic["interface"]
         for nic in page["interfaces"]
-        if any(wanted in ip_interface(prefix).network for prefix in nic["addresses"])
+        if any(wanted in _network(prefix) for prefix in nic["addresses"])
     }
     return frozenset(found or (nic["interface"] for nic in page["interfaces"]))
+
+
+@cache
+def _network(prefix: str) -> IPv4Network | IPv6Network:
+    return ip_interface(prefix).network
 
 
 def _layer2(owners: list[Json]) -> str:
