@@ -38,6 +38,7 @@ def list_drills(output: str) -> None:
                 "suite": each.suite,
                 "summary": each.summary,
                 "budget": [str(budget) for budget in each.budgets],
+                "aims": [str(aim) for aim in each.aims],
                 "control": each.control.what,
             }
             for each in SCENARIOS
@@ -57,7 +58,7 @@ def list_drills(output: str) -> None:
 @click.option(
     "--nodes", type=click.IntRange(1, 20), multiple=True, help="Size of the lab; repeat for more."
 )
-@click.option("--control-plane", type=click.Choice(["embedded"]), default="embedded")
+@click.option("--control-plane", type=click.Choice(["embedded", "kube"]), default="embedded")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_file", type=click.Path(dir_okay=False, path_type=Path))
@@ -119,6 +120,9 @@ def show(report: dict[str, Any]) -> None:
     for each in report["drills"]:
         for problem in each["problems"]:
             console.print(f"[red]{each['name']}[/red] on {each['nodes']} nodes: {problem}")
+        for aim in each["aims"]:
+            if not aim["met"]:
+                console.print(f"{each['name']} on {each['nodes']} nodes: aim missed: {aim['aim']}")
 
 
 def machine() -> dict[str, Any]:

@@ -63,6 +63,7 @@ def _drill(drill: Mapping[str, Any]) -> str:
         f"{drill['nodes']} nodes: {_verdict(drill['passed'])}</h2>",
         f"<p>{escape(drill['summary_text'])}</p>",
         f"<p>Budget: {escape('; '.join(drill['budget']))}</p>",
+        *(_aim(each) for each in drill["aims"]),
     ]
     parts += [f'<p class="bad">{escape(problem)}</p>' for problem in drill["problems"]]
     rows = [["figure", "median", "p95", "worst"]]
@@ -79,6 +80,11 @@ def _drill(drill: Mapping[str, Any]) -> str:
         parts.append(f"<p>Control: {escape(control['what'])}: {verdict}</p>")
         parts.append(_run("Control", control["run"]))
     return "".join(parts)
+
+
+def _aim(aim: Mapping[str, Any]) -> str:
+    met = {True: "met", False: "not met", None: "not measured"}[aim["met"]]
+    return f"<p>Aim: {escape(aim['aim'])}: {met}</p>"
 
 
 def _run(title: str, run: Mapping[str, Any]) -> str:

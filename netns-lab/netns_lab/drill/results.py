@@ -52,6 +52,7 @@ class DrillResult:
     control_plane: str
     nodes: int
     budgets: tuple[Budget, ...]
+    aims: tuple[Budget, ...]
     runs: tuple[Run, ...]
     control: ControlResult | None
     errors: tuple[str, ...] = field(default=())
@@ -93,12 +94,17 @@ def to_json(
 
 def _drill(result: DrillResult) -> dict[str, Any]:
     control = result.control
+    measured = [run.figures for run in result.runs if not run.error]
     return {
         "name": result.name,
         "summary_text": result.summary,
         "control_plane": result.control_plane,
         "nodes": result.nodes,
         "budget": [str(budget) for budget in result.budgets],
+        "aims": [
+            {"aim": str(aim), "met": not breaches(measured, (aim,)) if measured else None}
+            for aim in result.aims
+        ],
         "passed": result.passed,
         "problems": result.problems,
         "control": None
@@ -110,12 +116,7 @@ def _drill(result: DrillResult) -> dict[str, Any]:
             "behaved": control.behaved,
             "run": _run(control.run),
         },
-        "summary": {
-            key.value: asdict(summary)
-            for key, summary in summarise(
-                [run.figures for run in result.runs if not run.error]
-            ).items()
-        },
+        "summary": {key.value: asdict(summary) for key, summary in summarise(measured).items()},
         "runs": [_run(run) for run in result.runs],
     }
 

@@ -52,6 +52,7 @@ class DrillRunner:
             control_plane=self.control_plane,
             nodes=len(rig.nodes),
             budgets=scenario.budgets,
+            aims=scenario.aims,
             runs=tuple(done),
             control=ControlResult(control.what, check, control.must, control.calibration),
         )
@@ -112,8 +113,8 @@ def run_drills(
     fitting = [each for each in scenarios if nodes >= each.nodes_min]
     if not fitting:
         return []
-    say(f"lab with {nodes} nodes")
-    lab = Lab.up(LAB_NAME, nodes)
+    say(f"lab with {nodes} nodes, control plane {control_plane}")
+    lab = Lab.up(LAB_NAME, nodes, control_plane=control_plane)
     try:
         list(lab.apply(objects.base()))
         runner = DrillRunner(lab, control_plane, say)

@@ -25,6 +25,7 @@ PAYLOAD_BYTES = 64
 LINGER_S = 0.3
 "How long echoes may still come after the last datagram."
 PING_S = 0.05
+CONNECT_LIMIT_S, RETRY_S = 8.0, 0.05
 TCP_SILENCE_S = 2.0
 "A connection whose ping is not answered for so long is broken for its user."
 
@@ -73,7 +74,7 @@ class TcpPing:
     def __init__(self, target: str, port: int) -> None:
         self.broken_s: float | None = None
         self.why = ""
-        self.sock = socket.create_connection((target, port), timeout=5)
+        self.sock = _connect(target, port)
         self.sock.setblocking(False)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.answered_s = time.monotonic()
@@ -109,6 +110,18 @@ class TcpPing:
     def _break(self, at_s: float, why: str) -> None:
         if self.broken_s is None:
             self.broken_s, self.why = at_s, why
+
+
+def _connect(target: str, port: int) -> socket.socket:
+    """Return a connection; a service proxy refuses until it has programmed the endpoints."""
+    limit = time.monotonic() + CONNECT_LIMIT_S
+    while True:
+        try:
+            return socket.create_connection((target, port), timeout=1)
+        except OSError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(RETRY_S)
 
 
 class Traffic:

@@ -32,6 +32,7 @@ def drill(*gaps_s: float, control_gap_s: float = 2.0, calibration: bool = False)
         control_plane="embedded",
         nodes=2,
         budgets=(CRASH,),
+        aims=(Budget(Key.LONGEST_GAP_MS, median=250),),
         runs=tuple(run_with_gap(gap) for gap in gaps_s),
         control=ControlResult(
             "successors frozen", run_with_gap(control_gap_s), (bound,), calibration
@@ -84,6 +85,7 @@ def test_reports_say_the_same_in_every_form() -> None:
 
     assert [each["passed"] for each in report["drills"]] == [True, False]
     assert report["schema"] == 1
+    assert [each["aims"][0]["met"] for each in report["drills"]] == [True, False]
     page = report_html.render(report)
     assert "1 of 2 passed" in page
     assert page.count("<svg") == 4

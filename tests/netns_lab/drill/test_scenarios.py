@@ -1,0 +1,35 @@
+import pytest
+
+from netns_lab.drill.scenarios import SCENARIOS, SUITES, Scenario, find
+
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+
+
+def test_a_suite_holds_its_drills_and_all_holds_every_one() -> None:
+    assert find((), "all") == SCENARIOS
+    assert {each.suite for each in find((), "bgp")} == {"bgp"}
+    assert sum(len(find((), suite)) for suite in SUITES) == len(SCENARIOS)
+
+
+def test_drills_are_found_by_name_in_their_own_order() -> None:
+    found = find(("bgp-drain", "l2-drain"), None)
+
+    assert [each.name for each in found] == ["l2-drain", "bgp-drain"]
+
+
+@pytest.mark.parametrize(("names", "suite"), [(("l2-crash",), None), ((), "l3")])
+def test_what_there_is_not_is_refused_with_what_there_is(
+    names: tuple[str, ...], suite: str | None
+) -> None:
+    with pytest.raises(LookupError, match="there are"):
+        find(names, suite)
+
+
+@each_scenario
+def test_every_drill_must_hold_something_and_has_a_control_that_can_fail(
+    scenario: Scenario,
+) -> None:
+    assert scenario.budgets
+    assert scenario.control.must
+    if not scenario.control.calibration:
+        assert set(scenario.control.must) <= set(scenario.budgets)
