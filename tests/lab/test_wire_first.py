@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from speaker.seam.messages import Drain, InterfaceReport
 from tests.lab.wire_lab import VIP, VIP6, intent, run, until, wire_lab
 
 pytestmark = pytest.mark.netns
+
+CAP_NET_RAW = 13
 
 
 async def test_exactly_one_of_two_nodes_answers_and_when_its_wire_dies_the_other() -> None:
@@ -101,3 +104,23 @@ async def test_nics_are_reported_with_the_reason_why_they_take_no_part() -> None
         assert (lan.usable, lan.reason) == (True, "")
         assert "192.168.4.101/24" in lan.addresses
         assert (spare.usable, spare.reason) == (False, "down")
+
+
+async def test_the_capability_net_raw_is_enough() -> None:
+    async with wire_lab(2, intent(VIP), intent(VIP6), start=False) as lab:
+        for node in lab.nodes:
+            node.wrapper = ("setpriv", "--bounding-set=-all,+net_raw")
+            node.start()
+            node.dial()
+        owner = await lab.one_owner()
+        (other,) = (node for node in lab.nodes if node is not owner)
+
+        assert effective_capabilities(owner.pid) == 1 << CAP_NET_RAW
+        assert len(await lab.watch.answers(VIP6)) == 1
+        owner.kill()
+        await until(other.owns, f"{other.node} takes over", limit_s=3)
+
+
+def effective_capabilities(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("CapEff:")[1].split()[0], 16)

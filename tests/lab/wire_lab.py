@@ -78,6 +78,8 @@ class WireProcess:
         self.intents: list[Message] = []
         self.heard: list[Message] = []
         self.log = folder / "wire.log"
+        self.wrapper: Sequence[str] = ()
+        "A command that the process is started by, as setpriv."
         self._process = Process(
             name="brain",
             whole=lambda _peer: list(self.intents),
@@ -92,7 +94,8 @@ class WireProcess:
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [
-                    "ip", "netns", "exec", self.namespace, sys.executable, "-c", MAIN, "wire",
+                    "ip", "netns", "exec", self.namespace, *self.wrapper, sys.executable, "-c",
+                    MAIN, "wire",
                     "--node-name", self.node, "--socket-dir", str(self.folder),
                     "--log-level", "debug", *flags,
                 ],
