@@ -19,7 +19,7 @@ class Mode(Enum):
     OUTAGE = "outage"
     "Nothing gets through either way, as if the server's machine were frozen."
     HALF = "half"
-    "Watches break off in the middle of a line."
+    "Watches break off in the middle of a line; other answers only where `verbs` names them."
     SLOW = "slow"
     "Every piece of an answer is held back for `delay_ms`."
     CLOSE = "close"
@@ -27,7 +27,7 @@ class Mode(Enum):
     REFUSE = "refuse"
     "Nobody listens."
     ERROR = "error"
-    "Requests are answered with the HTTP status `code`."
+    "Requests are answered with the HTTP status `code`, and `message` in it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Fault:
     "The client's address, or a part of its User-Agent."
     delay_ms: int = 500
     code: int = 500
+    message: str = "answered by the lab's fault proxy"
 
     def concerns(self, request: Request, address: str) -> bool:
         """Return whether a request by this client is broken."""
@@ -75,7 +76,7 @@ def parse_fault(order: dict[str, Any]) -> Fault:
         mode = Mode(order.get("mode"))
     except ValueError as error:
         raise OrderError(f"no mode {order.get('mode')!r}; there are: {modes}") from error
-    known = {"mode", "match", "verbs", "client", "delay_ms", "code"}
+    known = {"mode", "match", "verbs", "client", "delay_ms", "code", "message"}
     if unknown := order.keys() - known:
         raise OrderError(
             f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}"
@@ -90,6 +91,7 @@ def parse_fault(order: dict[str, Any]) -> Fault:
             client=str(order.get("client", "")),
             delay_ms=int(order.get("delay_ms", 500)),
             code=int(order.get("code", 500)),
+            message=str(order.get("message", PASS.message)),
         )
     except (TypeError, ValueError) as error:
         raise OrderError(f"{order}: {error}") from error
@@ -123,9 +125,9 @@ def status_object(code: int, message: str) -> bytes:
     return json.dumps(status).encode()
 
 
-def error_answer(code: int) -> bytes:
+def error_answer(code: int, message: str) -> bytes:
     """Return a whole answer with that status."""
-    body = status_object(code, f"answered {code} by the lab's fault proxy")
+    body = status_object(code, message)
     head = f"HTTP/1.1 {code} Fault\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -143,6 +145,13 @@ def gone_answer() -> bytes:
     status = status_object(410, "too old resource version: 1 (2)")
     line = b'{"type":"ERROR","object":' + status + b"}\n"
     return WATCH_HEAD + chunk(line) + END_OF_CHUNKS
+
+
+def half_object() -> bytes:
+    """Return an answer that promises more than it has."""
+    body = b'{"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"we'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % (2 * len(body)) + body
 
 
 def half_line() -> bytes:

@@ -21,6 +21,7 @@ from netns_lab.faults.modes import (
     error_answer,
     gone_answer,
     half_line,
+    half_object,
 )
 from netns_lab.faults.requests import NotHttpError, Request, RequestStream
 
@@ -170,11 +171,14 @@ class ClientSide(asyncio.Protocol):
             return
         match fault.mode:
             case Mode.ERROR:
-                self._answer_instead(error_answer(fault.code))
+                self._answer_instead(error_answer(fault.code, fault.message))
             case Mode.GONE if request.is_watch:
                 self._answer_instead(gone_answer())
             case Mode.HALF if request.is_watch:
                 self._answer_instead(WATCH_HEAD + half_line())
+                self._close()
+            case Mode.HALF if request.verb in fault.verbs:
+                self._answer_instead(half_object())
                 self._close()
             case Mode.CLOSE:
                 self._refused = True

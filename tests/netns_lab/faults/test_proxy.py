@@ -96,6 +96,15 @@ async def test_half_a_line_breaks_running_and_new_watches() -> None:
             watch.close()
 
 
+async def test_half_an_answer_comes_only_to_the_verbs_that_are_named() -> None:
+    async with bench() as b:
+        await b.proxy.set_fault(Fault(Mode.HALF))
+        assert await b.status(CONFIGMAPS) == 200
+        await b.proxy.set_fault(Fault(Mode.HALF, verbs=("list",)))
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await b.status(CONFIGMAPS)
+
+
 async def test_in_a_hang_requests_take_effect_and_answers_come_when_it_ends() -> None:
     async with bench() as b, b.watch() as watch:
         await b.proxy.set_fault(Fault(Mode.HANG))
