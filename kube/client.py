@@ -176,10 +176,12 @@ class Client:
 
     async def _checked(self, verb: str, response: aiohttp.ClientResponse) -> None:
         self.requests[verb, response.status] += 1
-        if response.status < 400:
-            return
         if response.status == 401:
             self._session.distrust()
+        else:
+            self._session.trust()
+        if response.status < 400:
+            return
         raw = await response.read()
         try:
             body = json.loads(raw)

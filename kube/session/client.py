@@ -42,6 +42,7 @@ class Session:
         self._token_file: Path | None = None
         self._configuration: Any = None
         self._rest: Any = None
+        self._retired: Any = None
         self._session: aiohttp.ClientSession | None = None
         self._stale = False
         self._loaded_at = 0.0
@@ -58,12 +59,17 @@ class Session:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._rest is not None:
-            await self._rest.close()
+        for each in (self._retired, self._rest):
+            if each is not None:
+                await each.close()
 
     def distrust(self) -> None:
         """Read the credentials anew before the next request."""
         self._stale = True
+
+    def trust(self) -> None:
+        """Take note that the server accepts the credentials."""
+        self._stale = False
 
     async def send(
         self,
@@ -115,12 +121,13 @@ class Session:
         if not getproxies():
             # Else it asks a thread before each request whether the environment names a proxy.
             session._trust_env = False  # noqa: SLF001
-        # Others may be sending while the old session closes: the new one must be in place first.
-        old, self._rest, self._session = self._rest, rest, session
+        # What runs on the old session goes on there; it is closed when the next one retires.
+        retired, self._retired, self._rest = self._retired, self._rest, rest
+        self._session = session
         self._configuration, self._token_file = configuration, token_file
         self._loaded_at = asyncio.get_running_loop().time()
-        if old is not None:
-            await old.close()
+        if retired is not None:
+            await retired.close()
 
     async def _reload(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -142,7 +142,7 @@ async def test_authority_that_was_replaced_is_trusted_without_a_restart(tmp_path
             assert await client.get("/x") == {"kind": "Thing"}
 
 
-async def test_requests_under_way_survive_or_fail_cleanly_while_credentials_change(
+async def test_requests_under_way_are_not_disturbed_when_credentials_change(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "kubeconfig"
@@ -155,5 +155,6 @@ async def test_requests_under_way_survive_or_fail_cleanly_while_credentials_chan
             answers = await asyncio.gather(
                 *(client.get("/x") for _ in range(20)), return_exceptions=True
             )
-            assert all(isinstance(each, dict | ApiError) for each in answers)
+            # Only those that were sent with the old credentials are refused.
+            assert all(isinstance(each, dict) or "401" in str(each) for each in answers)
             assert await client.get("/x") == {"kind": "Thing"}
