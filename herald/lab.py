@@ -121,20 +121,18 @@ def apply(name: str, path: str, remove: bool) -> None:
 def execute(name: str, host: str, command: tuple[str, ...]) -> None:
     """Run a command on a host of the lab: node1, client, remote, router, watcher, control.
 
-    `vtysh` on the router talks to the lab's FRR.
+    `vtysh` on the router talks to the lab's FRR, `kubectl` on control to the lab's API server.
     """
-    from netns_lab.frr import Router
+    from netns_lab.orders import LabError
     from netns_lab.plan import PlanError
 
     there = _lab(name)
     argv = list(command[1:] if command[0] == "--" else command)
     if not argv:
         raise click.UsageError("say which command to run: herald lab exec client -- ip address")
-    if host == "router" and argv[0] == "vtysh":
-        argv[:1] = Router(there.state.frr).shell
     try:
         sys.exit(subprocess.run(there.command(host, argv), check=False).returncode)
-    except PlanError as error:
+    except (LabError, PlanError) as error:
         raise Failure(str(error)) from error
 
 

@@ -7,7 +7,9 @@ earlier, killed demo has left is removed at the start.
 
 import json
 import re
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,8 +172,20 @@ def _sum_up(console: Console, steps: list[Step], seconds: float) -> None:
     for step in steps:
         table.add_row(step.title, step.seen.replace("\n    ", "\n"), f"{step.seconds:.1f}")
     console.print(table)
-    console.print("next: herald drill run l2-node-crash --runs 3   (what exactly is lost, and why)")
-    console.print("  or: herald lab up, then herald lab apply -f manifests/samples/first-pool.yaml")
+    herald = _own_command()
+    for line in (
+        f"next: {herald} drill run l2-node-crash --runs 3   (what exactly is lost, and why)",
+        f"  or: {herald} lab up, then {herald} lab apply -f manifests/samples/first-pool.yaml",
+    ):
+        console.print(line, soft_wrap=True)
+
+
+def _own_command() -> str:
+    """Return how this very command is called from here: `make` needs no active environment."""
+    if shutil.which("herald"):
+        return "herald"
+    here = Path(sys.argv[0])
+    return str(here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here)
 
 
 def _interrupt(number: int, _frame: object) -> None:

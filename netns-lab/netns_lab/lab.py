@@ -18,7 +18,7 @@ from netns_lab.access import Access
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import LabPlan, plan_lab
-from netns_lab.planes import EMBEDDED, check_plane
+from netns_lab.planes import EMBEDDED, check_plane, kubectl
 from netns_lab.removal import STOP_LIMIT_S, take_down
 from netns_lab.state import StateFolder, labs
 
@@ -117,16 +117,22 @@ class Lab:
 
     def vtysh(self, *commands: str) -> str:
         """Return what the router's vtysh says to the commands."""
-        argv = frr.Router(self.state.frr).shell
-        for command in commands:
-            argv += ["-c", command]
-        return self.exec("router", argv).stdout
+        words = [word for command in commands for word in ("-c", command)]
+        return self.exec("router", ["vtysh", *words]).stdout
 
     # -- running things inside -------------------------------------------------------------------
 
     def command(self, host: str, argv: Sequence[str]) -> list[str]:
-        """Return the command line that runs `argv` on a host."""
-        return ["ip", "netns", "exec", self.plan.host(host).namespace, *argv]
+        """Return the command line that runs `argv` on a host.
+
+        `vtysh` on the router is the lab's FRR, `kubectl` on control the lab's API server.
+        """
+        words = list(argv)
+        if (host, words[0]) == ("router", "vtysh"):
+            words[:1] = frr.Router(self.state.frr).shell
+        elif (host, words[0]) == ("control", "kubectl"):
+            words[:1] = [str(kubectl()), f"--kubeconfig={self.state.admin_kubeconfig}"]
+        return ["ip", "netns", "exec", self.plan.host(host).namespace, *words]
 
     def exec(
         self, host: str, argv: Sequence[str], *, timeout_s: float = ORDER_LIMIT_S
