@@ -39,6 +39,7 @@ VALIDATE_LIMIT_S = 10.0
 _POLL_S = 0.01
 _READ_SIZE = 1 << 16
 _KEPT_WORDS = 12
+_WORDS_LIMIT_S = 0.5
 _GIST_LIMIT = 300
 _ORNAMENTS = ("advice", "Traceback", "File ")
 _SECRET = re.compile(r"(md5-password) \S+")
@@ -110,8 +111,10 @@ class ExaBgp:
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 # the kernel tells of a new child by no event
-                while not self._open_pipes():  # noqa: ASYNC110
+                while not self._open_pipes():
                     await asyncio.sleep(_POLL_S)
+                    if not self.alive:
+                        raise ExaBgpError(f"it ended: {await self._last_said()}")
         except TimeoutError:
             raise ExaBgpError("it has no API process") from None
         asyncio.get_running_loop().add_reader(self._read_fd, self._read)
@@ -178,11 +181,6 @@ class ExaBgp:
         """Ask the child to end, and see that it does."""
         await self._end(lambda child: child.terminate())
 
-    @property
-    def last_words(self) -> str:
-        """What it said on stderr lately, in one line."""
-        return _gist("\n".join(self._last_words))
-
     # -- inside
 
     async def _end(self, how: Callable[[asyncio.subprocess.Process], None]) -> None:
@@ -201,6 +199,12 @@ class ExaBgp:
             await child.wait()
         if self._words is not None:
             await self._words
+
+    async def _last_said(self) -> str:
+        """Return what an ended child said on stderr before."""
+        if self._words is not None:
+            await asyncio.wait([self._words], timeout=_WORDS_LIMIT_S)
+        return _gist("\n".join(self._last_words))
 
     async def _align(self) -> None:
         """See that the next acknowledgement is the next command's.
@@ -235,8 +239,6 @@ class ExaBgp:
             raise ConfigFileError(str(error)) from None
 
     def _open_pipes(self) -> bool:
-        if not self.alive:
-            raise ExaBgpError(f"it ended: {self.last_words}")
         helper = _child_named(self.pid, _HELPER)
         if helper in (0, self._helper):
             return False

@@ -10,6 +10,7 @@ reading back, then a sign of life.
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -60,7 +61,7 @@ class Reconciler:
         self._read_back_at = 0.0
         self._alive_at = 0.0
         self._failures = 0
-        self._started_at = 0.0
+        self._steady_at = math.inf
         self._reload_at = 0.0
         self._refused_until = 0.0
 
@@ -92,8 +93,9 @@ class Reconciler:
             self._count("helper_lost_total", "exabgp-helper-lost", error)
         except ExaBgpError as error:
             self._count("exabgp_lost_total", "exabgp-lost", error)
-            if self._now > self._started_at + STEADY_S:
+            if self._now > self._steady_at:
                 self._failures = 0
+            self._steady_at = math.inf
             self.trouble = f"ExaBGP is being started again: {error}"
             await self._exabgp.stop()
             await asyncio.sleep(RESTART_PAUSES_S[min(self._failures, len(RESTART_PAUSES_S) - 1)])
@@ -152,7 +154,7 @@ class Reconciler:
         except ExaBgpError:
             await self._find_refused()
             raise
-        self._loaded, self.trouble, self._started_at = self.plan, "", self._now
+        self._loaded, self.trouble, self._steady_at = self.plan, "", self._now + STEADY_S
         self.counters["exabgp_starts_total"] += 1
         return True
 

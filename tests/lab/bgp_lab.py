@@ -214,12 +214,14 @@ class Speaker:
         self._child: subprocess.Popen[bytes] | None = None
         self.log = folder / "bgp.log"
 
-    def start(self, *flags: str, **environment: str) -> None:
-        """Start it."""
+    def start(
+        self, *flags: str, by: tuple[str, ...] = (sys.executable,), **environment: str
+    ) -> None:
+        """Start it; `by` is the interpreter, with what goes before it."""
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 [
-                    "ip", "netns", "exec", self._namespace, sys.executable, "-c",
+                    "ip", "netns", "exec", self._namespace, *by, "-c",
                     "from speaker.main import main; main()", "bgp", "--node-name", "node1",
                     "--socket-dir", str(self._folder), "--run-dir", str(self._folder / "run"),
                     "--health-port", "17475", "--log-level", "debug", *flags,

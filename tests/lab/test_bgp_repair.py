@@ -1,5 +1,6 @@
 """Whatever happens to ExaBGP or the brain, the routes in a real FRR come back, or never go."""
 
+import asyncio
 import os
 import signal
 import time
@@ -156,6 +157,8 @@ async def test_an_exabgp_that_does_not_start_is_reported_and_tried_again() -> No
             return report.reason if report else ""
 
         await until(lambda: "no such thing today" in reason(), "the reason")
+        await asyncio.sleep(1.0)
+        assert lab.speaker.metrics()["herald_bgp_exabgp_lost_total"] <= 4, "it backs off"
         broken.rename(broken.with_name("mended"))
         await until(lambda: lab.frr.route(VIP), "the route in FRR")
         await until(lambda: lab.brain.is_up("router") and not reason(), "the session's report")

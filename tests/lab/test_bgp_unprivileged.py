@@ -1,0 +1,68 @@
+"""The bgp process as its container runs it: a user of its own, no capability, no privilege."""
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.bgp_lab import bgp_lab, frr_config, needs_lab, peer, route, until
+
+USER = "65532"
+AS_USER = (
+    "setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--bounding-set", "-all",
+    "--no-new-privs",
+)  # fmt: skip
+INTERPRETERS = (sys.executable, "/usr/bin/python3.11", "/usr/bin/python3")
+
+
+def interpreter() -> str:
+    """Return an interpreter of this version that another user may run; empty if there is none."""
+    code = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    for path in INTERPRETERS:
+        # the first program after setpriv may still be started with root's rights, so a shell is it
+        words = [*AS_USER, "sh", "-c", '"$0" -c "$1"', path, code]
+        if subprocess.run(words, capture_output=True, check=False).returncode == 0:
+            return path
+    return ""
+
+
+pytestmark = [
+    *needs_lab,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not interpreter(), reason="no Python that another user may run"
+    ),
+]
+VIP = "192.168.4.10/32"
+
+
+def status_of(pid: int) -> str:
+    """Return what the kernel says of the process."""
+    return Path(f"/proc/{pid}/status").read_text()
+
+
+async def test_a_session_with_a_password_needs_no_privilege() -> None:
+    async with bgp_lab(frr_config("password secret")) as lab:
+        lab.speaker.kill()
+        shutil.rmtree(lab.folder / "run", ignore_errors=True)
+        (lab.folder / "bgp.sock").unlink(missing_ok=True)
+        shutil.chown(lab.folder, int(USER), int(USER))
+        here = str(Path(__file__).parents[2])
+        lab.speaker.start(
+            by=(*AS_USER, interpreter()),
+            PYTHONPATH=":".join([here, *site.getsitepackages()]),
+            PYTHONDONTWRITEBYTECODE="1",
+        )
+        lab.brain.say(peer(password="secret"), route(VIP))
+        lab.brain.start()
+
+        await until(lambda: lab.frr.route(VIP), "the route in FRR")
+        status = status_of(lab.speaker.exabgp)
+        assert f"Uid:\t{USER}" in status
+        assert "CapEff:\t0000000000000000" in status
+        lab.speaker.terminate()
+        await until(lab.speaker.ended, "its end")
+        assert lab.speaker.status == 0
