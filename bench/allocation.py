@@ -209,7 +209,7 @@ async def create(there: Live, count: int) -> None:
 
     async def one(number: int) -> None:
         async with gate:
-            await there.create_service(f"s{number}")
+            await there.create_service(f"s{number}", allocateLoadBalancerNodePorts=False)
 
     await asyncio.gather(*(one(number) for number in range(count)))
 
