@@ -8,13 +8,16 @@
 suits when all of them are open there. When no node suits all of them, the nodes that suit the
 most do, and the rest is reported. With one holder this is simply its own verdict.
 
+*Leaving.* With policy Local, a node whose endpoints all terminate hands over while they still
+serve, as soon as another node can do better: that loses nothing, waiting for their end would.
+
 *Health* never withdraws by itself in L2: a holder answers on until another node that is fit takes
 over (`last_resort`). What is not known yet (`may_begin` False) is neither begun nor given up. In
 BGP a failed check de-prefers; with policy Local it withdraws as soon as somebody else can serve,
 or nobody here can.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from kube.objects import Address, ObjectName, Service, TrafficPolicy
@@ -26,6 +29,8 @@ from speaker.policy.eligibility import (
     covering,
     drained,
     endpoints_on,
+    leaving,
+    ready_on,
 )
 from speaker.policy.gates import EVERYWHERE, Gate, Protocol, Withheld
 from speaker.policy.health import NODE_PORT, Verdict
@@ -116,10 +121,39 @@ def decide_address(
     closed = _shared_closed(view, protocol, choice, services, judged)
     if closed:
         return replace(decision, closed=closed)
+    counted = tuple(s for s, j in zip(services, judged, strict=True) if not j.closed)
+    for service in counted:
+        if ready_on(view, service, view.own.node):
+            continue
+        other = _successor(view, protocol, choice, service)
+        if other:
+            gate = leaving(service, view.own.node, other)
+            return replace(decision, closed=(gate,), last_resort=protocol is Protocol.LAYER2)
     if verdicts is None:
         return decision
-    counted = tuple(s for s, j in zip(services, judged, strict=True) if not j.closed)
-    return _with_health(view, decision, counted, verdicts)
+    return _with_health(view, decision, choice, counted, verdicts)
+
+
+def _successor(view: View, protocol: Protocol, choice: Choice, service: Service) -> str:
+    """Return another node that may announce a Local Service with a ready endpoint, or nothing."""
+    if service.traffic_policy is not TrafficPolicy.LOCAL:
+        return ""
+    for name in _others(view):
+        node = view.snapshot.nodes[name]
+        if ready_on(view, service, name) and not closed_gates(
+            view, protocol, choice, service, node
+        ):
+            return name
+    return ""
+
+
+def _others(view: View) -> Iterator[str]:
+    """Give the names of the other nodes that take part, in order."""
+    for name in sorted(view.snapshot.nodes):
+        if name == view.own.node or (view.speakers and name not in view.speakers):
+            continue
+        if not draining(view.snapshot.nodes[name]):
+            yield name
 
 
 def _judge(view: View, protocol: Protocol, choice: Choice, service: Service) -> Judged:
@@ -161,12 +195,8 @@ def _best_elsewhere(
 ) -> tuple[int, str]:
     """Return how many of the Services the best other node suits, and its name."""
     best, where = 0, ""
-    for name in sorted(view.snapshot.nodes):
-        if name == view.own.node or (view.speakers and name not in view.speakers):
-            continue
+    for name in _others(view):
         node = view.snapshot.nodes[name]
-        if draining(node):
-            continue
         open_there = sum(
             not closed_gates(view, protocol, choice, service, node) for service in services
         )
@@ -183,7 +213,11 @@ def port_of(service: Service) -> int | None:
 
 
 def _with_health(
-    view: View, decision: Decision, services: tuple[Service, ...], verdicts: Verdicts
+    view: View,
+    decision: Decision,
+    choice: Choice,
+    services: tuple[Service, ...],
+    verdicts: Verdicts,
 ) -> Decision:
     """Close, or hold back, what the service proxy speaks against; the worst of the holders."""
     asked = [(s, p) for s in services if (p := port_of(s)) is not None]
@@ -191,30 +225,31 @@ def _with_health(
     for wanted in (Verdict.FAILED, Verdict.SILENT, Verdict.UNPROVEN):
         for verdict, service, port in found:
             if verdict is wanted:
-                return _held_back(view, decision, verdict, service, port)
+                return _held_back(view, decision, choice, verdict, (service, port))
     return decision
 
 
 def _held_back(
-    view: View, decision: Decision, verdict: Verdict, service: Service, port: int
+    view: View, decision: Decision, choice: Choice, verdict: Verdict, asked: tuple[Service, int]
 ) -> Decision:
+    service, port = asked
     if verdict is Verdict.UNPROVEN:
         return replace(decision, may_begin=False)
     gate = _health_gate(view, verdict, service, port)
     if decision.protocol is Protocol.LAYER2:
         return replace(decision, closed=(gate,), last_resort=True)
-    if verdict is Verdict.FAILED and _others_serve(view, service):
+    if verdict is Verdict.FAILED and _others_serve(view, choice, service):
         return replace(decision, closed=(gate,))
     return replace(decision, de_preferred=gate)
 
 
-def _others_serve(view: View, service: Service) -> bool:
+def _others_serve(view: View, choice: Choice, service: Service) -> bool:
     """Tell whether withdrawing a failed Local Service loses nothing that could be served."""
     if service.traffic_policy is not TrafficPolicy.LOCAL:
         return False
-    endpoints = [e for each in view.slices(service) for e in each.endpoints]
-    elsewhere = any(e.ready and e.addresses and e.node_name != view.own.node for e in endpoints)
-    return elsewhere or not endpoints_on(view, service, view.own.node)
+    return bool(_successor(view, Protocol.BGP, choice, service)) or not endpoints_on(
+        view, service, view.own.node
+    )
 
 
 def _health_gate(view: View, verdict: Verdict, service: Service, port: int) -> Withheld:

@@ -248,6 +248,26 @@ def endpoints_on(view: View, service: Service, node: str) -> int:
     )
 
 
+def ready_on(view: View, service: Service, node: str) -> bool:
+    """Tell whether an endpoint of the Service is ready on the node, not only still serving."""
+    return any(
+        e.ready and e.addresses and e.node_name == node
+        for each in view.slices(service)
+        for e in each.endpoints
+    )
+
+
+def leaving(service: Service, node: str, other: str) -> Withheld:
+    """Return the gate of a node whose endpoints all terminate while another node's are ready."""
+    return Withheld(
+        Gate.LOCAL_ENDPOINT,
+        f"Service {service.name}",
+        "spec.externalTrafficPolicy",
+        f"the policy is Local, the endpoints on node {node} only finish what they have begun, and "
+        f"one is ready on node {other}",
+    )
+
+
 def kind_of(protocol: Protocol) -> str:
     """Return the kind of the protocol's advertisements."""
     return "L2Advertisement" if protocol is Protocol.LAYER2 else "BGPAdvertisement"

@@ -10,6 +10,7 @@ from speaker.policy.decide import Verdicts
 from speaker.policy.gates import Gate, Protocol
 from speaker.policy.health import NODE_PORT, Verdict
 from speaker.policy.intents import address_intent, expected_nodes
+from speaker.policy.view import EXCLUDE_LABEL
 from tests.builders import endpoints, l2_advertisement, node, pool, service
 from tests.speaker.policy.clusters import VIP, basics, decide, gates, speaker_pod, view
 
@@ -133,6 +134,46 @@ def test_what_a_health_verdict_does(
     }[expected]
     if not decision.may:
         assert gates(decision) == [Gate.HEALTH]
+
+
+def finishing(*more: Any) -> list[Any]:
+    """A Local Service whose endpoint on node1 serves on while it terminates."""
+    last = Endpoint(("10.244.0.1",), "node1", ready=False, serving=True, terminating=True)
+    slices = EndpointSlice(ObjectName("default", "old"), "web", "IPv4", (last,))
+    return [*basics(traffic_policy="Local")[:-1], slices, *more]
+
+
+def test_a_node_whose_endpoints_terminate_hands_over_to_one_with_a_ready_endpoint() -> None:
+    state = finishing(endpoints("web", "node2"))
+    decision = decide(*state)
+
+    assert gates(decision) == [Gate.LOCAL_ENDPOINT]
+    assert decision.last_resort
+    assert "node2" in decision.closed[0].sentence
+    withdrawn = decide(*state, protocol=BGP)
+    assert gates(withdrawn) == [Gate.LOCAL_ENDPOINT]
+    assert not withdrawn.last_resort
+
+
+@pytest.mark.parametrize("protocol", [L2, BGP], ids=["l2", "bgp"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([], id="no other endpoint"),
+        pytest.param([endpoints("web", "node2", ready=False, serving=True)], id="others end too"),
+        pytest.param([endpoints("web", "node3")], id="a node nobody knows"),
+        pytest.param(
+            [node("node2", {EXCLUDE_LABEL: ""}), endpoints("web", "node2")], id="an excluded node"
+        ),
+        pytest.param(
+            [speaker_pod("node1"), endpoints("web", "node2")], id="a node without a speaker"
+        ),
+    ],
+)
+def test_endpoints_that_terminate_are_used_while_nobody_can_do_better(
+    protocol: Protocol, more: list[Any]
+) -> None:
+    assert decide(*finishing(*more), protocol=protocol).may
 
 
 def test_health_never_reopens_what_the_api_closed() -> None:
