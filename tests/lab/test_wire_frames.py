@@ -16,7 +16,7 @@ from speaker.l2.ndp import (
     solicitation,
     solicited_node,
 )
-from speaker.l2.udp import GROUP_MAC, hello_frame
+from speaker.l2.udp import GROUP, GROUP_MAC, hello_frame
 from speaker.seam.messages import AddressRemoved, InterfaceReport, OwnerReport
 from tests.lab.wire_lab import (
     VIP,
@@ -29,6 +29,7 @@ from tests.lab.wire_lab import (
     until,
     wire_lab,
 )
+from tests.speaker.l2.dissector import rebuilt, undissected
 
 pytestmark = pytest.mark.netns
 
@@ -193,3 +194,34 @@ async def test_a_removed_address_is_silent_at_once_and_a_new_one_is_answered() -
         await until(lambda: node.owns(other), "the new address is owned", limit_s=2)
         assert await lab.watch.answers(other) == {lab.mac(node)}
         assert await lab.watch.answers(VIP) == set()
+
+
+def of_the_speaker(frame: bytes, mac: Mac) -> bool:
+    """Tell the process's frames from those of the node's kernel."""
+    if frame[6:12] != mac.octets:
+        return False
+    if frame[12:14] == b"\x08\x06" or frame[30:34] == GROUP.packed:
+        return True
+    return frame[12:14] == b"\x86\xdd" and frame[62:78] == VIP6.packed
+
+
+async def test_an_independent_dissector_reads_every_frame_a_speaker_really_sends() -> None:
+    async with wire_lab(2, intent(VIP), intent(VIP6), start=False) as lab:
+        lab.watch.heard()
+        for node in lab.nodes:
+            node.start()
+            node.dial()
+        heard: list[bytes] = []
+
+        def all_kinds() -> bool:
+            heard.extend(lab.watch.heard())
+            lab.watch.send(arp_request(VIP, mac=lab.watch.mac, sender=WATCHER4))
+            lab.watch.send(solicitation(VIP6, mac=lab.watch.mac, sender=WATCHER6))
+            return len(lab.owners(VIP)) == len(lab.owners(VIP6)) == 1 and len(heard) > 100
+
+        await until(all_kinds, "frames of every kind")
+        sent = [f for f in heard if any(of_the_speaker(f, lab.mac(node)) for node in lab.nodes)]
+
+        assert {frame[12:14].hex() for frame in sent} == {"0800", "0806", "86dd"}
+        assert [frame.hex() for frame in sent if undissected(frame)] == []
+        assert [frame.hex() for frame in sent if rebuilt(frame) != frame] == []
