@@ -31,7 +31,9 @@ def lab() -> None:
 
 @lab.command(epilog="Example: herald lab up --nodes 3")
 @NAME
-@click.option("--nodes", default=3, show_default=True, help="How many nodes.")
+@click.option(
+    "--nodes", type=click.IntRange(1, 100), default=3, show_default=True, help="How many nodes."
+)
 @click.option(
     "--control-plane",
     type=click.Choice(["embedded", "kube"]),
@@ -40,8 +42,9 @@ def lab() -> None:
     help="The lab's own API server, or the real Kubernetes (make kube).",
 )
 @click.option("--log-level", default="info", show_default=True, help="Of Herald's daemons.")
-def up(name: str, nodes: int, control_plane: str, log_level: str) -> None:
-    """Build a lab and start everything in it."""
+@output_option
+def up(name: str, nodes: int, control_plane: str, log_level: str, output: str) -> None:
+    """Build a lab and start everything in it; exit 1 when a daemon does not get ready."""
     from netns_lab.lab import Lab
     from netns_lab.orders import LabError
     from netns_lab.plan import PlanError
@@ -51,27 +54,34 @@ def up(name: str, nodes: int, control_plane: str, log_level: str) -> None:
         there = Lab.up(name, nodes, control_plane=control_plane, log_level=log_level, say=_step)
     except (LabError, PlanError) as error:
         raise Failure(str(error)) from error
-    seconds = time.monotonic() - began
-    down = [
-        p for p in there.status()["processes"] if p["state"] != "running" or p["ready"] is False
-    ]
-    click.echo(f"lab {name!r} with {nodes} nodes is up after {seconds:.1f} s")
-    for process in down:
-        click.echo(f"  {process['process']}: {process['state']}: {process['last_line']}", err=True)
-    click.echo("next: herald lab apply -f manifests/samples/first-pool.yaml")
-    sys.exit(1 if down else 0)
+    seconds, answer = time.monotonic() - began, there.status()
+    late = [p for p in answer["processes"] if p["state"] != "running" or p["ready"] is False]
+    if output == "json":
+        print_json(answer | {"seconds": round(seconds, 1)})
+    else:
+        click.echo(f"lab {name!r} with {nodes} nodes is up after {seconds:.1f} s")
+        click.echo("next: herald lab apply -f manifests/samples/first-pool.yaml")
+    for process in late:
+        words = process["last_line"] or "not ready"
+        click.echo(f"  {process['process']}: {process['state']}: {words}", err=True)
+    sys.exit(1 if late else 0)
 
 
 @lab.command(epilog="Example: herald lab down --all")
 @NAME
 @click.option("--all", "every", is_flag=True, help="Take down every lab of this machine.")
-def down(name: str, every: bool) -> None:
+@output_option
+def down(name: str, every: bool, output: str) -> None:
     """Take a lab down, running or crashed; nothing of it is left."""
     from netns_lab.removal import existing_labs, take_down
 
     names = existing_labs() if every else [name]
-    for each in names:
-        click.echo(f"lab {each!r} is down" if take_down(each) else f"there was no lab {each!r}")
+    done = {each: take_down(each) for each in names}
+    if output == "json":
+        print_json(done)
+        return
+    for each, was_there in done.items():
+        click.echo(f"lab {each!r} is down" if was_there else f"there was no lab {each!r}")
     if not names:
         click.echo("there was no lab")
 
@@ -96,7 +106,8 @@ def status(name: str, output: str) -> None:
     "-f", "--file", "path", required=True, help="YAML file or folder; - is standard input."
 )
 @click.option("--delete", "remove", is_flag=True, help="Delete the objects instead.")
-def apply(name: str, path: str, remove: bool) -> None:
+@output_option
+def apply(name: str, path: str, remove: bool, output: str) -> None:
     """Create or change the objects of a file, as kubectl apply does."""
     from netns_lab.manifests import ManifestError, read_file, read_manifests
     from netns_lab.orders import LabError
@@ -104,8 +115,13 @@ def apply(name: str, path: str, remove: bool) -> None:
     there = _lab(name)
     try:
         found = read_manifests(sys.stdin.read(), "-") if path == "-" else read_file(path)
+        done = []
         for sentence in there.delete(found) if remove else there.apply(found):
-            click.echo(sentence)
+            done.append(dict(zip(("object", "done"), sentence.rsplit(" ", 1), strict=True)))
+            if output == "table":
+                click.echo(sentence)
+        if output == "json":
+            print_json(done)
     except (LabError, ManifestError) as error:
         raise Failure(str(error)) from error
 
@@ -156,7 +172,9 @@ def logs(name: str, process: str | None) -> None:
 
 
 @lab.command(epilog="Example: herald lab demo")
-@click.option("--nodes", default=3, show_default=True, help="How many nodes; at least 2.")
+@click.option(
+    "--nodes", type=click.IntRange(2, 20), default=3, show_default=True, help="How many nodes."
+)
 def demo(nodes: int) -> None:
     """Show the main job step by step, in a lab of its own, in about a minute."""
     from netns_lab.demo import run_demo
@@ -175,7 +193,7 @@ def _lab(name: str) -> "Lab":
 
 
 def _step(text: str) -> None:
-    click.echo(f"  {text}")
+    click.echo(f"  {text}", err=True)
 
 
 def _print_status(answer: dict[str, Any]) -> None:
