@@ -17,7 +17,7 @@ MALFORMED = frozenset({Reason.REQUEST_MALFORMED, Reason.REQUEST_TWICE, Reason.FA
 
 
 class EventReason(Enum):
-    """Reasons of our Events; all but the last are MetalLB's names."""
+    """Reasons of our Events; all but the last two are MetalLB's names."""
 
     IP_ALLOCATED = "IPAllocated"
     CLEAR_ASSIGNMENT = "ClearAssignment"
@@ -26,17 +26,20 @@ class EventReason(Enum):
     LOAD_BALANCER_FAILED = "LoadBalancerFailed"
     DEPRECATED_ANNOTATION = "deprecatedAnnotation"
     ADDRESS_OF_NODE = "AddressOfNode"
+    CONFIGURATION_ERROR = "ConfigurationError"
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An Event to be."""
+    """An Event to be, on a Service unless it says otherwise."""
 
-    service: ObjectName
+    object: ObjectName
     uid: str
     reason: EventReason
     message: str
     warning: bool = False
+    kind: str = "Service"
+    api_version: str = "v1"
 
 
 def news_of(service: Service, change: Change) -> tuple[News, ...]:
@@ -99,14 +102,14 @@ def event_body(news: News, when: str, unique: str) -> Json:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{news.service.name}.{unique}",
-            "namespace": news.service.namespace,
+            "name": f"{news.object.name}.{unique}",
+            "namespace": news.object.namespace,
         },
         "involvedObject": {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "namespace": news.service.namespace,
-            "name": news.service.name,
+            "apiVersion": news.api_version,
+            "kind": news.kind,
+            "namespace": news.object.namespace,
+            "name": news.object.name,
             "uid": news.uid,
         },
         "reason": news.reason.value,

@@ -9,6 +9,7 @@ at a time for each object. Events and the pools' counters follow behind and neve
 import asyncio
 import logging
 
+from controller.config_state.driver import StateWriter
 from controller.delta import Delta, Write
 from controller.events.driver import Teller, timestamp
 from controller.floor import Floor
@@ -20,10 +21,12 @@ from controller.patches import patch_for
 from controller.planner import Planner
 from controller.pool_status.driver import PoolCounters
 from controller.status import count_pools
+from controller.verdict import news_of_faults, verdict_of
 from controller.view import NEEDED, Outlook, View, may_lead, metallb_controllers, outlook_of
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
+from kube.faults import Fault
 from kube.objects import Json, ObjectError, ObjectName
 from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
@@ -63,6 +66,8 @@ class Reconciler:
         self._ending = False
         self._teller = Teller(client, leadership)
         self._counters = PoolCounters(client, self._patch, namespace)
+        self._state = StateWriter(client, self._patch, namespace)
+        self._faults_told = ""
         self._written = 0
         self._refused = 0
 
@@ -83,12 +88,13 @@ class Reconciler:
             "status": self._written,
             "event": self._teller.sent,
             "pool": self._counters.sent,
+            "state": self._state.sent,
         }
 
     @property
     def write_errors(self) -> int:
         """Writes that were not done, or not known to be."""
-        return self._refused + self._teller.failed + self._counters.failed
+        return self._refused + self._teller.failed + self._counters.failed + self._state.failed
 
     def readiness(self) -> str:
         """Return why this replica could not do its work now, or an empty text."""
@@ -120,6 +126,7 @@ class Reconciler:
             tasks.create_task(self._lead_when_elected())
             tasks.create_task(self._teller.run())
             tasks.create_task(self._counters.run())
+            tasks.create_task(self._state.run())
 
     async def drained(self) -> None:
         """End leading and wait for the writes under way, so that the Lease may be given up."""
@@ -150,6 +157,8 @@ class Reconciler:
         async for page in pages:
             listed += [parse_service(obj) for obj in page.items]
         await self._counters.read()
+        await self._state.read()
+        self._faults_told = self._state.summary
         await ensure_hello_key(self._client, self._namespace)
         if not self._leadership.leads():
             return
@@ -169,6 +178,7 @@ class Reconciler:
         self._planner = None
         self._teller.forget()
         self._counters.forget()
+        self._state.forget()
 
     # Planning.
 
@@ -202,6 +212,15 @@ class Reconciler:
         self._arm()
         if plan.changes or pools:
             self._counters.show(list(count_pools(planner.ledger)))
+        if pools:
+            self._judge(self._outlook.faults)
+
+    def _judge(self, faults: tuple[Fault, ...]) -> None:
+        uids = {name: pool.metadata.uid for name, pool in self._snapshot.pools.items()}
+        self._teller.tell(news_of_faults(faults, uids, self._faults_told))
+        verdict = verdict_of(faults)
+        self._faults_told = verdict.summary
+        self._state.show(verdict)
 
     def _want(self, change: Change) -> None:
         service = self._delta.shown(change.service)

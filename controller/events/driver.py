@@ -60,7 +60,7 @@ class Teller:
 
     async def _send(self, news: News) -> None:
         body = event_body(news, timestamp(), secrets.token_hex(8))
-        path = collection_path("Event", news.service.namespace)
+        path = collection_path("Event", news.object.namespace)
         try:
             await self._client.create(path, body, timeout_s=EVENT_TIMEOUT_S)
             self.sent += 1

@@ -78,13 +78,13 @@ class Live:
                 found[obj["metadata"]["name"]] = [entry["ip"] for entry in ingress]
         return found
 
-    async def events(self) -> list[tuple[str, str, str]]:
-        """Service, reason and message of all Events."""
+    async def events(self, namespace: str = "default") -> list[tuple[str, str, str]]:
+        """Object, reason and message of all Events."""
         found = []
-        async for page in self.client.list_pages(collection_path("Event", "default")):
+        async for page in self.client.list_pages(collection_path("Event", namespace)):
             for obj in page.items:
-                service = obj["involvedObject"]["name"]
-                found.append((service, obj["reason"], obj["message"]))
+                about = obj["involvedObject"]["name"]
+                found.append((about, obj["reason"], obj["message"]))
         return found
 
 

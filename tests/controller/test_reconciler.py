@@ -5,7 +5,7 @@ from pathlib import Path
 from controller.hello_key.driver import HELLO_SECRET
 from kube.api import collection_path, object_path
 from kube.objects import ObjectName
-from tests.controller.live import NAMESPACE, Leads, controlling, live, until, writes
+from tests.controller.live import NAMESPACE, Leads, Live, controlling, live, until, writes
 
 
 async def test_first_pool_example_gets_its_address(tmp_path: Path) -> None:
@@ -30,7 +30,9 @@ async def test_restart_with_everything_allocated_writes_nothing(tmp_path: Path) 
         for i in range(20):
             await there.create_service(f"s{i}")
         async with controlling(there) as (first, _):
-            await until(lambda: first.writes == {"status": 20, "event": 20, "pool": 1})
+            await until(lambda: first.writes["event"] == 20)
+            await until(lambda: first.writes["pool"] >= 1 and first.writes["state"] == 1)
+            await until(lambda: pool_shows(there, 20))
 
         async with controlling(there) as (second, client):
             await until(lambda: second.planner is not None)
@@ -43,10 +45,15 @@ async def test_restart_with_everything_allocated_writes_nothing(tmp_path: Path) 
             assert writes(client) <= 3
 
 
+async def pool_shows(there: Live, count: int) -> bool:
+    path = object_path("IPAddressPool", ObjectName(NAMESPACE, "first-pool"))
+    return bool(((await there.client.get(path)).get("status") or {}).get("assignedIPv4") == count)
+
+
 async def test_two_writes_a_service(tmp_path: Path) -> None:
     async with live(tmp_path) as there, controlling(there) as (reconciler, client):
         await there.create_pool("first-pool", "192.168.4.0/24")
-        await until(lambda: reconciler.writes["pool"] == 1)
+        await until(lambda: reconciler.writes["pool"] == 1 and reconciler.writes["state"] == 1)
         before = writes(client)
         for i in range(40):
             await there.create_service(f"s{i}")
@@ -157,3 +164,40 @@ async def test_nothing_is_given_while_metallbs_controller_runs(tmp_path: Path) -
             await there.client.delete(path)
 
             assert await until(lambda: there.addresses("a")) == ["192.168.4.10"]
+
+
+async def test_refused_pool_is_told_once_and_the_others_work_on(tmp_path: Path) -> None:
+    path = object_path("ConfigurationState", ObjectName(NAMESPACE, "controller"))
+
+    async def state(there: Live) -> dict[str, str]:
+        return dict((await there.client.get(path)).get("status") or {})
+
+    async def result(there: Live, wanted: str) -> bool:
+        return (await state(there)).get("result") == wanted
+
+    async with live(tmp_path) as there:
+        async with controlling(there) as (first, _):
+            await there.create_pool("good", "192.168.4.10-192.168.4.20")
+            await until(lambda: first.writes["state"] == 1)
+            assert await result(there, "Valid")
+
+            await there.create_pool("wrong", "192.168.4.30-192.168.4.25")
+            await until(lambda: result(there, "Invalid"))
+            assert "IPAddressPool metallb-system/wrong" in (await state(there))["errorSummary"]
+            events = await until(lambda: there.events(NAMESPACE))
+            assert [(name, reason) for name, reason, _ in events] == [
+                ("wrong", "ConfigurationError")
+            ]
+            await there.create_service("web")
+            assert await until(lambda: there.addresses("web")) == ["192.168.4.10"]
+
+        async with controlling(there) as (second, client):
+            await until(lambda: second.planner is not None)
+            await there.create_service("late")
+            await until(lambda: there.addresses("late"))
+            assert second.writes["state"] == 0
+
+            wrong = object_path("IPAddressPool", ObjectName(NAMESPACE, "wrong"))
+            await there.client.delete(wrong)
+            await until(lambda: result(there, "Valid"))
+            assert writes(client) <= 5

@@ -1,0 +1,1 @@
+"""Writing the controller's ConfigurationState: the I/O around `controller.verdict`."""

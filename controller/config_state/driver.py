@@ -1,0 +1,90 @@
+"""Keeps the controller's ConfigurationState true: written on change, made anew when it is gone."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from controller.events.driver import timestamp
+from controller.verdict import STATE_NAME, Verdict, state_object
+from kube.api import ApiError, Patch, collection_path, object_path
+from kube.client import Client
+from kube.objects import Json, ObjectName
+
+LOG = logging.getLogger("controller.config_state")
+
+RETRY_S = 5.0
+FINAL = frozenset({400, 403, 404, 422})
+
+Send = Callable[[str, Json, Patch], Awaitable[Json]]
+"""Patches an object within the bounds that leading sets."""
+
+
+class StateWriter:
+    """Writes the last verdict it was shown."""
+
+    def __init__(self, client: Client, send: Send, namespace: str) -> None:
+        self._client = client
+        self._send = send
+        self._namespace = namespace
+        self._path = object_path("ConfigurationState", ObjectName(namespace, STATE_NAME))
+        self._wanted: Verdict | None = None
+        self._shown: Json = {}
+        self._changed = asyncio.Event()
+        self.sent = 0
+        self.failed = 0
+
+    @property
+    def summary(self) -> str:
+        """What the object said last."""
+        return str(self._shown.get("errorSummary") or "")
+
+    def show(self, verdict: Verdict) -> None:
+        """Write this verdict if the object says something else."""
+        self._wanted = verdict
+        if not verdict.shown_by(self._shown):
+            self._changed.set()
+
+    def forget(self) -> None:
+        """Stop writing: another replica leads."""
+        self._wanted = None
+
+    async def read(self) -> None:
+        """See what the object says now; a kind that isn't served says nothing."""
+        try:
+            self._shown = (await self._client.get(self._path)).get("status") or {}
+        except ApiError as error:
+            if not error.not_found:
+                LOG.info("configuration state", extra={"fields": {"error": str(error)}})
+            self._shown = {}
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            verdict = self._wanted
+            if verdict is None or verdict.shown_by(self._shown):
+                continue
+            try:
+                await self._write(verdict.status(timestamp()))
+            except ApiError as error:
+                self.failed += 1
+                LOG.info("configuration state", extra={"fields": {"error": str(error)}})
+                if error.status in FINAL:
+                    # Not served or not allowed here: asking again would not change that.
+                    continue
+                await asyncio.sleep(RETRY_S)
+                self._changed.set()
+
+    async def _write(self, status: Json) -> None:
+        body = {"status": status}
+        try:
+            await self._send(f"{self._path}/status", body, Patch.MERGE)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            path = collection_path("ConfigurationState", self._namespace)
+            await self._client.create(path, state_object(self._namespace))
+            await self._send(f"{self._path}/status", body, Patch.MERGE)
+        self._shown = status
+        self.sent += 1
