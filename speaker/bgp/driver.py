@@ -177,8 +177,9 @@ class Supervisor:
 
     async def _left(self) -> bool:
         """Tell wire, once the process is leaving and no route of it is left anywhere."""
-        leaving = self._drain.leaving and self._drain.stance(self._now) is Stance.WITHDRAW
-        if not leaving:
+        nothing = not (self._reconciler.plan.routes or self._reconciler.delta.actual)
+        waited = self._drain.stance(self._now) is Stance.WITHDRAW
+        if not self._drain.leaving or not (waited or nothing):
             return False
         if not await self._reconciler.is_empty():
             self._wake_up()

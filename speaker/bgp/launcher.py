@@ -38,7 +38,9 @@ from exabgp.reactor.api.command.command import Command
 from exabgp.reactor.daemon import Daemon
 from exabgp.reactor.loop import Reactor
 from exabgp.reactor.protocol import Protocol
+from exabgp.version import version
 
+MENDED_VERSION = "5.0.15"
 PR_SET_PDEATHSIG = 1
 BACKOFF_LIMIT_S = 5
 KEEPALIVE_WORDS = "keepalive "
@@ -135,6 +137,8 @@ def mend_timers() -> None:
 
 def run() -> None:
     """Mend ExaBGP and become it; the arguments are its own."""
+    if version != MENDED_VERSION:
+        sys.exit(f"ExaBGP {MENDED_VERSION} is needed, not {version}: install herald[daemon]")
     die_with_parent()
     exabgp.reactor.api.processes.preexec_helper = start_helper_tied
     Daemon.drop_privileges = lambda _self: True

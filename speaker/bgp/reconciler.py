@@ -39,6 +39,13 @@ RESTART_PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 
 STEADY_S = 2.0
 
+COUNTERS = (
+    "commands_total", "config_write_failures_total", "exabgp_lost_total", "exabgp_starts_total",
+    "helper_lost_total", "read_back_differences_total", "refused_commands_total",
+    "refused_configs_total", "reloads_total",
+)  # fmt: skip
+"All are there from the beginning, so that a first failure is seen as a rise."
+
 LOG = logging.getLogger(__name__)
 NOTHING = Plan({}, {}, frozenset(), {}, "")
 
@@ -54,7 +61,7 @@ class Reconciler:
         "Neighbours whose config ExaBGP would not take, and its words."
         self.trouble = ""
         "Why ExaBGP doesn't run; empty if it does."
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         self.next_check_at = 0.0
         self._exabgp = exabgp
         self._loaded = NOTHING

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 from functools import partial
 from ipaddress import ip_network
 
-from speaker.seam.messages import Drain, PeerRemoved, RouteRemoved
+from speaker.seam.codec import encode
+from speaker.seam.messages import Begin, Drain, PeerRemoved, RouteRemoved
 from tests.lab.bgp_lab import BgpLab, bgp_lab, children, frr_config, needs_lab, peer, route, until
 
 pytestmark = needs_lab
@@ -162,6 +164,32 @@ async def test_an_exabgp_that_does_not_start_is_reported_and_tried_again() -> No
         broken.rename(broken.with_name("mended"))
         await until(lambda: lab.frr.route(VIP), "the route in FRR")
         await until(lambda: lab.brain.is_up("router") and not reason(), "the session's report")
+
+
+async def test_junk_on_the_socket_is_counted_and_costs_nothing() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        await announced(lab)
+        begin = encode(Begin("1", "brain"))
+        for junk in (b"\0\xff" * 999 + b"\n", b'{"v":99,"t":"End"}\n', begin + b"{}\n", begin[:9]):
+            with socket.socket(socket.AF_UNIX) as line:
+                line.connect(str(lab.folder / "bgp.sock"))
+                line.sendall(junk)
+        await until(lambda: lab.brain.is_up("router"), "the brain's own connection")
+
+        assert lab.frr.route(VIP)
+        faults = [n for n in lab.speaker.metrics() if n.startswith("herald_seam_faults_total")]
+        assert len(faults) >= 2
+
+
+async def test_a_speaker_without_routes_leaves_without_waiting() -> None:
+    async with bgp_lab(frr_config(), "--bgp-wait-s", "60") as lab:
+        lab.brain.say(peer())
+        lab.brain.start()
+        await until(lambda: lab.brain.is_up("router"), "the session")
+        lab.speaker.terminate()
+
+        await until(lab.speaker.ended, "its end", limit_s=5)
+        assert lab.speaker.status == 0
 
 
 async def test_a_config_that_cannot_be_written_keeps_no_route_from_changing() -> None:
