@@ -188,13 +188,16 @@ class HeraldPods:
                 LOG.warning("Pod %s/%s can't be removed: %s", *key, error)
 
     async def _probe_all(self) -> None:
+        started = False
         while True:
             for key, pod in list(self._running.items()):
                 answers = [await self._probe(pod, name) for name in pod.members]
                 self.ready |= dict(zip(pod.members, answers, strict=True))
                 await self._report(key, pod, ready=all(answers))
-            settled = all(pod.ready for pod in self._running.values())
-            await asyncio.sleep(PROBE_S if settled else STARTING_S)
+            pods = self._running.values()
+            started = started or (bool(pods) and all(pod.ready for pod in pods))
+            # Often only at first: a drill must not be disturbed by questions.
+            await asyncio.sleep(PROBE_S if started else STARTING_S)
 
     async def _probe(self, pod: HeraldPod, name: str) -> bool:
         if self._processes[name].state is not ProcessState.RUNNING:

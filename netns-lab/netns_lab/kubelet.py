@@ -13,7 +13,8 @@ from netns_lab.plan import LabPlan
 from netns_lab.processes import Process, ProcessState
 from netns_lab.seed import CONTROLLER_POD, HERALD_NAMESPACE, pod_status
 
-STARTING_INTERVAL_S, STEADY_INTERVAL_S = 0.1, 1.0
+STARTING_INTERVAL_S, STEADY_INTERVAL_S = 0.1, 0.5
+"The second once all have been ready: a drill must not be disturbed by questions."
 
 LOG = logging.getLogger("netns_lab.kubelet")
 
@@ -31,12 +32,13 @@ class Kubelet:
 
     async def run(self) -> None:
         """Ask and report for ever."""
+        started = False
         while True:
             await self._ask_all()
             for pod, address, members in self._pods():
                 await self._report(pod, address, ready=all(self.ready.get(m) for m in members))
-            settled = all(self.ready.values())
-            await asyncio.sleep(STEADY_INTERVAL_S if settled else STARTING_INTERVAL_S)
+            started = started or all(self.ready.values())
+            await asyncio.sleep(STEADY_INTERVAL_S if started else STARTING_INTERVAL_S)
 
     def _names(self) -> list[str]:
         return [member for _, _, members in self._pods() for member in members]
