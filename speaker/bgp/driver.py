@@ -57,11 +57,15 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._paths.fileno(), self._paths.read)
         serving = asyncio.create_task(self._listener.run())
+        steering = asyncio.create_task(self._steer())
         try:
-            await self._steer()
+            await asyncio.wait([serving, steering], return_when=asyncio.FIRST_COMPLETED)
+            (serving if serving.done() else steering).result()
         finally:
             loop.remove_reader(self._paths.fileno())
             self._paths.close()
+            steering.cancel()
+            await asyncio.wait([steering])
             await self._exabgp.terminate()
             serving.cancel()
             await asyncio.wait([serving])
