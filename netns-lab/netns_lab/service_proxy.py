@@ -87,10 +87,13 @@ class NodeProxy:
             return
         before = self._programmed
         changes = [
-            (before.get(key), services.get(key))
+            (old, new)
             for key in before.keys() | services.keys()
-            if before.get(key) != services.get(key)
+            # Most are the very same object: thousands are looked at for each change.
+            if (old := before.get(key)) is not (new := services.get(key)) and old != new
         ]
+        if not changes:
+            return
         try:
             self._nft.run(change_script(changes, self.node.name))
             self._programmed = services
