@@ -35,13 +35,14 @@ from speaker.hello.entry import Grade
 from speaker.hello.neighbours import Neighbour
 from speaker.hello.packet import Double
 from speaker.hello.table import OwnTable
-from speaker.l2.actions import Action, Announce, Answer, Mac, SeekLife, Silence
+from speaker.l2.actions import Action, Announce, Answer, Mac, Silence
 from speaker.l2.cause import Cause
 from speaker.l2.claims import beats, best_claim
 from speaker.l2.conflict import Strangers
 from speaker.l2.doubles import Doubles, Relays
 from speaker.l2.ground import Ground
 from speaker.l2.leaving import AT_ONCE, why_leave
+from speaker.l2.life import LifeSeeker
 from speaker.l2.rank import grade_of
 from speaker.l2.record import ANSWERING, CLAIMING, Record, Role
 from speaker.l2.records import Records
@@ -51,7 +52,6 @@ from speaker.l2.vacancy import Blocked, first_block
 from speaker.l2.witness import Witnesses
 from speaker.seam.messages import Address, OnConflict
 
-SEEK_INTERVAL_S = 0.2
 SETTLED = (Cause.NEIGHBOUR_CLAIMS, Cause.REFUSED)
 WAITING_FOR_OTHERS = (Cause.WAITING_FOR_RANK, Cause.WITNESS_ANSWERS)
 MAX_DOUBLINGS = 6
@@ -75,7 +75,7 @@ class Ownership:
         self._act = act
         self._reporter = Reporter(ground, act)
         self._relays = Relays(ground, self.records)
-        self._sought_at = -SEEK_INTERVAL_S
+        self._life = LifeSeeker(act)
         self._decide: Mapping[Role, Callable[[Record, float], float | None]] = {
             Role.IDLE: self._decide_idle,
             Role.OWNER: self._decide_owner,
@@ -143,6 +143,12 @@ class Ownership:
         if record is not None and self.strangers.meet(record, mac, now):
             self._stand_back(record, now)
 
+    def expects(self, neighbour: Neighbour, address: Address) -> bool:
+        """Return whether it is nothing new that the neighbour answers for the address."""
+        record = self.records.by_address.get(address)
+        claims = record is None or neighbour.node in record.claims
+        return claims and not self.witnesses.asking(neighbour.node)
+
     def neighbour_sighting(
         self, neighbour: Neighbour, address: Address, mac: Mac, now: float
     ) -> None:
@@ -198,13 +204,11 @@ class Ownership:
             record.clear_since = None
         if blocked.cause is Cause.NEIGHBOUR_CLAIMS:
             record.resumable = False
-        if blocked.cause is Cause.WAITING_FOR_LIFE:
-            self._seek_life(now)
         if blocked.cause is Cause.WAITING_FOR_TABLES:
             self.records.untabled.add(record.address)
         self._sort(record, settled=blocked.cause in SETTLED)
         self._reporter.not_owned(record, blocked.cause, now)
-        return blocked.until
+        return self._life.seek(now) if blocked.cause is Cause.WAITING_FOR_LIFE else blocked.until
 
     def _wait_for_others(self, record: Record, now: float) -> Blocked | None:
         turn = turn_at(self._ground, record, now, len(self.records.unsettled))
@@ -342,8 +346,3 @@ class Ownership:
             self.records.unsettled.discard(record.address)
         else:
             self.records.unsettled.add(record.address)
-
-    def _seek_life(self, now: float) -> None:
-        if now >= self._sought_at + SEEK_INTERVAL_S:
-            self._sought_at = now
-            self._act(SeekLife())

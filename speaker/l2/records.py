@@ -117,6 +117,11 @@ class Records:
                 del record.claims[node]
                 self._claimed[node].discard(record.address)
 
+    @property
+    def marked(self) -> int:
+        """How many wait to be judged."""
+        return len(self._dirty)
+
     def mark(self, address: Address) -> None:
         """Have the record judged anew."""
         self._dirty[address] = None

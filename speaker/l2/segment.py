@@ -78,6 +78,9 @@ __all__ = [
 
 LATE_S = 0.01
 """A deadline handled so much later means that hellos may lie unread."""
+AT_ONCE = 8
+"""Marked records judged with the input that marked them. More wait for `handle_deadline`, since a
+driver reads a batch of hellos in a row and each could bring dozens."""
 RESUME_S = 10.0
 """How long after its start a wire may resume claims of the process before it."""
 
@@ -235,11 +238,13 @@ class Segment:
     def receive_sighting(self, address: Address, mac: Mac, now: float) -> None:
         """Know that `mac` says it has the address."""
         neighbour = self._electorate.neighbour_with(mac)
+        self._ground.life_at = now
+        if neighbour is not None and self._ownership.expects(neighbour, address):
+            return  # its gratuitous frames, by the thousand
         if neighbour is not None:
             self._ownership.neighbour_sighting(neighbour, address, mac, now)
         elif mac != self._ground.link.mac:
             self._ownership.sighting(address, mac, now)
-        self._ground.life_at = now
         self._turn(now)
 
     def receive_life(self, now: float) -> None:
@@ -257,6 +262,7 @@ class Segment:
         if self._speaking and late_s > LATE_S:
             self._ground.neighbours.forgive(now + min(late_s, self._ground.timing.detection_s))
         self._ownership.witnesses.handle_deadline(now)
+        self._ownership.settle(now)
         self._turn(now)
 
     def next_deadline(self) -> float | None:
@@ -290,7 +296,8 @@ class Segment:
             self._identities.expire(now)
             self._electorate.refresh(now)
             self._was_stalled = self._was_stalled and self._ground.starting
-        self._ownership.settle(now)
+        if self._ownership.records.marked <= AT_ONCE:
+            self._ownership.settle(now)
         if not self._speaking:
             return
         self._electorate.pace(now)

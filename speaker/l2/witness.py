@@ -69,6 +69,10 @@ class Witnesses:
         inquiry.answered_at = now
         return True
 
+    def asking(self, node: str) -> bool:
+        """Return whether an answer of this node would matter."""
+        return node in self._by_node
+
     def forget(self, node: str) -> None:
         """Ask anew next time: the node was heard again."""
         self._by_node.pop(node, None)

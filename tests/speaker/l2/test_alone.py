@@ -1,8 +1,8 @@
 """Rule 9: a node that expects others and hears none."""
 
-from speaker.l2.segment import AlonePolicy
+from speaker.l2.segment import AlonePolicy, SeekLife
 from speaker.seam.messages import OwnerReport
-from tests.virtual_segment import VIP, VirtualSegment, intent
+from tests.virtual_segment import VIP, VirtualSegment, intent, vips
 
 
 def settled(
@@ -36,6 +36,17 @@ def test_it_takes_nothing_without_a_sign_of_life() -> None:
     segment.call(survivor, "receive_life")
     segment.run(0.2)
     assert segment.owners() == {survivor}
+
+
+def test_it_asks_for_a_sign_of_life_again_and_again_but_not_for_each_address() -> None:
+    segment = VirtualSegment(2, quiet=True)
+    segment.start(wanted=[intent(each) for each in vips(40)])
+    segment.run(5)
+    segment.kill("n1")
+    begun = segment.now
+    segment.run(4)
+    sought = [at for at, each in segment.nodes["n2"].actions if isinstance(each, SeekLife)]
+    assert 15 <= len([at for at in sought if at > begun]) <= 20
 
 
 def test_a_holder_keeps_its_address_but_sends_no_refresh() -> None:
