@@ -78,6 +78,7 @@ class Replica:
         self.delta = Delta()
         self._floor = Floor((), 0.0)
         self.pending: list[Write] = []
+        self._first = True
 
     def hear(self, names: Iterable[ObjectName] | None = None) -> None:
         """Let the watch catch up with these objects, or with all."""
@@ -97,6 +98,7 @@ class Replica:
         """Take over: list, adopt, plan."""
         self._floor = Floor(self._server.services.values(), now)
         self.planner, self.delta, self.pending = Planner(), Delta(), []
+        self._first = True
         for name, service in self._floor.raise_to(self.watched).items():
             self.delta.observe(name, service)
         self.plan(pools, now)
@@ -114,8 +116,10 @@ class Replica:
         for change in plan.changes:
             shown = self.delta.shown(change.service)
             if shown is not None:
-                news = news_of(shown, change)
-                self.delta.want(change.service, change.outcome, news, fresh=True)
+                fresh = not self._first or change.cause is not None
+                news = news_of(shown, change) if fresh else ()
+                self.delta.want(change.service, change.outcome, news, fresh=fresh)
+        self._first = False
         for name in dirty:
             if self.delta.lacks(name) and (outcome := self.planner.outcomes.get(name)):
                 self.delta.want(name, outcome, (), fresh=False)
