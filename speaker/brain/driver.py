@@ -23,7 +23,7 @@ from speaker.seam.mirror import Mirror
 
 LOG = logging.getLogger("speaker.brain")
 
-SAVE_INTERVAL_S = 2.0
+SAVE_INTERVAL_S = 1.0
 "Between writes of the last good intent, at least."
 EVENTS_PER_S = 20.0
 EVENTS_LIMIT = 5000

@@ -177,6 +177,7 @@ class Brain:
         return Reports(
             api_age_s=self._age_s(),
             stale=self._reconciler.stale,
+            restored=self._reconciler.restored_messages(),
             connected={each.peer: each.connected for each in (self._wire, self._bgp)},
             wire=self._wire.mirror,
             bgp=self._bgp.mirror,

@@ -79,6 +79,19 @@ class Reconciler:
         """Whether anything that is said comes from the last good file."""
         return bool(self._restored)
 
+    def restored_messages(self) -> tuple[Message, ...]:
+        """Return the intents that come from the last good file."""
+        kinds = {
+            Protocol.LAYER2: (self._wire, AddressIntent),
+            Protocol.BGP: (self._bgp, RouteIntent),
+        }
+        return tuple(
+            message
+            for protocol in sorted(self._restored, key=lambda each: each.value)
+            for message in kinds[protocol][0].told.whole()
+            if isinstance(message, kinds[protocol][1])
+        )
+
     def restored(self) -> None:
         """Take note that the channels say what was last good."""
         self._restored = {p for p in Protocol if not self.state.deciding.started(p)}

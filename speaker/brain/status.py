@@ -14,12 +14,15 @@ from speaker.policy.decide import Decision
 from speaker.policy.deciding import Deciding
 from speaker.policy.gates import MEANINGS, Gate, Protocol, Withheld
 from speaker.seam.messages import (
+    AddressIntent,
     BfdReport,
     BgpFault,
     ConflictReport,
     InterfaceReport,
+    Message,
     NeighbourReport,
     OwnerReport,
+    RouteIntent,
     SessionReport,
 )
 from speaker.seam.mirror import Mirror
@@ -40,6 +43,8 @@ class Reports:
     api_age_s: float
     stale: bool
     "Something that is said comes from the last good file."
+    restored: tuple[Message, ...]
+    "What is said from there."
     connected: Mapping[str, bool]
     "By process."
     wire: Mirror
@@ -73,7 +78,8 @@ def status(state: State, reports: Reports, now: float) -> Json:
             _decision(deciding, decision, owners)
             for protocol in Protocol
             for decision in deciding.of(protocol)
-        ],
+        ]
+        + [shown for each in reports.restored if (shown := _restored(each, owners)) is not None],
         "sessions": [_session(each) for each in reports.bgp.of(SessionReport)],
         "bgp_faults": [
             {"peer": each.peer, "sentence": each.text}
@@ -163,6 +169,28 @@ def gate_names(protocol: Protocol) -> list[str]:
     """Return the gates of a protocol in the order in which they are looked at."""
     other = BGP_ONLY if protocol is Protocol.LAYER2 else L2_ONLY
     return [gate.value for gate in Gate if gate not in other]
+
+
+def _restored(message: Message, owners: Mapping[Address, list[Json]]) -> Json | None:
+    """Return an address as it was last known; nothing has been decided about it since."""
+    shown: Json = {
+        "services": [], "uncounted": [], "pool": "", "wanted": True, "last_resort": False,
+        "drained": False, "de_preferred": False, "advertisements": [], "closed": [],
+        "looked_at_all": False, "protocol": Protocol.LAYER2.value, "may_begin": True,
+    }  # fmt: skip
+    if isinstance(message, AddressIntent):
+        found = owners.get(message.address, [])
+        return shown | {"address": str(message.address), "may": message.fit, "owners": found}
+    if isinstance(message, RouteIntent):
+        routes = [
+            {"prefix": str(message.prefix), "peer": peer, "communities": list(message.communities),
+             "local_pref": message.local_pref, "advertisement": ""}
+            for peer in message.peers
+        ]  # fmt: skip
+        address = str(message.prefix.network_address)
+        bgp = {"protocol": Protocol.BGP.value, "may": True, "routes": routes}
+        return shown | bgp | {"address": address}
+    return None
 
 
 def closed_gates(decision: Decision) -> list[Json]:

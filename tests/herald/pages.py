@@ -62,6 +62,7 @@ def page(
     reports = Reports(
         api_age_s=age_s,
         stale=False,
+        restored=(),
         connected={"wire": True, "bgp": True},
         wire=mirror((*NICS, *wire)),
         bgp=mirror(bgp),

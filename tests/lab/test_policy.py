@@ -76,6 +76,12 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def kept(lab: Lab, node: str) -> str:
+    """What a node's brain keeps for a start without the API server."""
+    folder = lab.state.node(node) / "state"
+    return "".join(file.read_text() for file in folder.glob("*.intent"))
+
+
 def pools(lab: Lab) -> list[str]:
     """Names of pools that some brain still uses."""
     pages = all_status(LabReach(lab)).values()
@@ -213,6 +219,35 @@ def test_the_brain_killed_moves_nothing(lab: Lab) -> None:
 
     assert before in routes(lab)
     assert [m for m in status(lab, before)["moves"] if m["address"] == VIP] == []
+
+
+def test_speakers_that_all_restart_without_the_api_serve_what_they_last_knew(lab: Lab) -> None:
+    until(lambda: owner(lab) and len(routes(lab)) == 3, 8, "an owner and every route")
+    until(
+        lambda: all(kept(lab, n.name).count(VIP) >= 3 for n in lab.plan.nodes),
+        8,
+        "it is on every disk",
+    )
+    lab.api_fault(mode="refuse")
+    for node in ("node1", "node2", "node3"):
+        for process in ("brain", "bgp", "wire"):
+            lab.signal(f"{process}@{node}", 9)
+
+    def stale() -> bool:
+        pages = all_status(LabReach(lab)).values()
+        return all(page is not None and page["api"]["stale"] for page in pages)
+
+    until(stale, 20, "all brains go by what they last knew")
+    until(lambda: owner(lab), 10, "one owner")
+    until(lambda: len(routes(lab)) == 3, 20, "every node's route")
+    lab.exec("client", ["ip", "neigh", "flush", "all"])
+    until(lambda: lab.fetch("client", URL) in BOTH, 5, "the LAN client is served")
+    until(lambda: lab.fetch("remote", URL) in BOTH, 5, "the routed client is served")
+    found = troubles(all_status(LabReach(lab)))
+    assert any("goes by its last good intent" in each for each in found)
+
+    lab.api_fault(mode="pass")
+    until(lambda: not troubles(all_status(LabReach(lab))), 40, "all is well again")
 
 
 def test_a_peer_without_its_secret_is_named_and_the_other_stays_up(lab: Lab) -> None:

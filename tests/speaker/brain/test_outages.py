@@ -59,6 +59,7 @@ async def test_without_the_api_the_last_good_intent_is_said(first: Cluster, tmp_
         assert restarted.holds(AddressIntent) == wire.holds(AddressIntent)
         assert parts.status()["api"]["stale"]
         assert parts.status()["api"]["age_s"] >= 3600
+        assert [each["address"] for each in parts.status()["addresses"]] == [VIP]
 
 
 async def test_what_the_last_good_file_had_goes_when_the_api_is_back(
