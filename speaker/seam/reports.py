@@ -30,7 +30,7 @@ class OwnerReport:
     owner: str = ""
     "Node name; empty if nobody."
     cause: str = ""
-    "Value of `speaker.l2.ownership.Cause`: why it came to be so."
+    "Value of `speaker.l2.cause.Cause`: why it came to be so."
     generation: int = 0
     provisional: bool = False
 
