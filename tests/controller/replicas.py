@@ -79,6 +79,7 @@ class Replica:
         self._floor = Floor((), 0.0)
         self.pending: list[Write] = []
         self._first = True
+        self._deadline: float | None = None
 
     def hear(self, names: Iterable[ObjectName] | None = None) -> None:
         """Let the watch catch up with these objects, or with all."""
@@ -120,6 +121,7 @@ class Replica:
                 news = news_of(shown, change) if fresh else ()
                 self.delta.want(change.service, change.outcome, news, fresh=fresh)
         self._first = False
+        self._deadline = plan.deadline
         for name in dirty:
             if self.delta.lacks(name) and (outcome := self.planner.outcomes.get(name)):
                 self.delta.want(name, outcome, (), fresh=False)
@@ -154,7 +156,7 @@ class Replica:
             self.send(now, 32)
             while self.pending:
                 self.answer(0, "done", now)
-            if self.delta.idle and not self._dirty:
+            if self.delta.idle and not self._dirty and self._deadline is None:
                 self.hear()
                 if not self._dirty:
                     return now

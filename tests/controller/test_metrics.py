@@ -1,0 +1,61 @@
+"""Metrics: MetalLB's names with the counters of the pools, read off the plan."""
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from controller.metrics import AllocatorCollector, Reading
+from tests.builders import pool, service
+from tests.controller.cluster import Cluster
+from tests.controller.steps import svc
+
+
+def page(reading: Reading) -> set[str]:
+    registry = CollectorRegistry()
+    registry.register(AllocatorCollector(lambda: reading))
+    return set(generate_latest(registry).decode().splitlines())
+
+
+def of(cluster: Cluster) -> set[str]:
+    return page(Reading(cluster.planner, config_loaded=True))
+
+
+def test_counters_follow_the_services_and_sharing_counts_an_address_once() -> None:
+    cluster = Cluster(pool("p", "192.0.2.0/30", "fd00::/126"))
+    cluster.put(service("a", created="1", **svc("a", key="k"))).run()
+    cluster.put(service("b", created="2", **svc("b", key="k", ports=["TCP/81"]))).run()
+    cluster.put(service("c", created="3")).run()
+
+    found = of(cluster)
+
+    assert 'metallb_allocator_addresses_total{pool="p"} 8.0' in found
+    assert 'metallb_allocator_ipv4_addresses_total{pool="p"} 4.0' in found
+    assert 'metallb_allocator_addresses_in_use_total{pool="p"} 2.0' in found
+    assert 'metallb_allocator_ipv4_addresses_in_use_total{pool="p"} 2.0' in found
+    assert 'metallb_allocator_ipv6_addresses_in_use_total{pool="p"} 0.0' in found
+    assert 'metallb_allocator_services_allocated_total{pool="p"} 3.0' in found
+
+    cluster.delete("b", "c").run()
+    assert 'metallb_allocator_addresses_in_use_total{pool="p"} 1.0' in of(cluster)
+    cluster.replace_pools(pool("q", "192.0.2.0/31")).run()
+    found = of(cluster)
+    assert 'metallb_allocator_addresses_in_use_total{pool="q"} 1.0' in found
+    assert not any('pool="p"' in line for line in found)
+
+
+def test_those_that_wait_are_counted_by_reason() -> None:
+    cluster = Cluster(pool("p", "192.0.2.0/32"))
+    cluster.put(*(service(f"s{i}", created=f"{i}") for i in range(3)))
+    cluster.put(service("x", **svc("x", pool="none"))).run()
+
+    found = of(cluster)
+
+    assert 'herald_allocator_services_pending{reason="PoolFull"} 2.0' in found
+    assert 'herald_allocator_services_pending{reason="PoolUnknown"} 1.0' in found
+
+
+def test_follower_says_so() -> None:
+    found = page(Reading(None, updates={"status": 3, "event": 2}, update_errors=1))
+
+    assert "herald_controller_leading 0.0" in found
+    assert "metallb_k8s_client_updates_total 5.0" in found
+    assert "metallb_k8s_client_update_errors_total 1.0" in found
+    assert "metallb_k8s_client_config_loaded_bool 0.0" in found
