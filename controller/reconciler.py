@@ -14,7 +14,7 @@ from controller.delta import Delta, Write
 from controller.events.driver import Teller, timestamp
 from controller.floor import Floor
 from controller.hello_key.driver import ensure_hello_key
-from controller.leadership import Leadership
+from controller.leader.client import LeaderClient, Leadership
 from controller.news import news_of
 from controller.outcome import Change
 from controller.patches import patch_for
@@ -27,7 +27,7 @@ from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
 from kube.faults import Fault
-from kube.objects import Json, ObjectError, ObjectName
+from kube.objects import ObjectError, ObjectName
 from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
@@ -36,9 +36,6 @@ LOG = logging.getLogger("controller.reconciler")
 
 WRITERS = 32
 """Status writes under way at once: an API server near saturation answers in tens of ms."""
-WRITE_TIMEOUT_S = 5.0
-MARGIN_S = 0.25
-"""A write is not begun when leading ends sooner than that."""
 TAKE_OVER_RETRY_S = 1.0
 
 
@@ -64,9 +61,10 @@ class Reconciler:
         self._requests: set[asyncio.Task[None]] = set()
         self._first = True
         self._ending = False
-        self._teller = Teller(client, leadership)
-        self._counters = PoolCounters(client, self._patch, namespace)
-        self._state = StateWriter(client, self._patch, namespace)
+        self._leader = LeaderClient(client, leadership)
+        self._teller = Teller(self._leader)
+        self._counters = PoolCounters(client, self._leader, namespace)
+        self._state = StateWriter(self._leader, namespace)
         self._faults_told = ""
         self._written = 0
         self._refused = 0
@@ -159,7 +157,7 @@ class Reconciler:
         await self._counters.read()
         await self._state.read()
         self._faults_told = self._state.summary
-        await ensure_hello_key(self._client, self._namespace)
+        await ensure_hello_key(self._leader, self._namespace)
         if not self._leadership.leads():
             return
         now = asyncio.get_running_loop().time()
@@ -268,7 +266,7 @@ class Reconciler:
     async def _write(self, write: Write) -> None:
         delta, loop = self._delta, asyncio.get_running_loop()
         try:
-            answer = await self._patch(
+            answer = await self._leader.patch(
                 object_path("Service", write.service, "status"), write.body, Patch.STRATEGIC
             )
             delta.written(write, parse_service(answer))
@@ -288,16 +286,10 @@ class Reconciler:
     async def _read_again(self, delta: Delta, name: ObjectName) -> None:
         """After a refused write, or one whose end is unknown, see what is there."""
         try:
-            obj = await self._client.get(object_path("Service", name), timeout_s=WRITE_TIMEOUT_S)
+            obj = await self._leader.get(object_path("Service", name))
             delta.observe(name, parse_service(obj), surely=True)
         except ApiError as error:
             if error.not_found:
                 delta.observe(name, None)
         except ObjectError:
             return
-
-    async def _patch(self, path: str, body: Json, kind: Patch) -> Json:
-        left = self._leadership.time_left_s() - MARGIN_S
-        if not self._leadership.leads() or left <= 0:
-            raise ApiError(0, "NotLeading", "the Lease is about to end")
-        return await self._client.patch(path, body, kind, timeout_s=min(WRITE_TIMEOUT_S, left))

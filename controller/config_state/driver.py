@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 from controller.events.driver import timestamp
+from controller.leader.client import LeaderClient
 from controller.verdict import STATE_NAME, Verdict, state_object
 from kube.api import ApiError, Patch, collection_path, object_path
-from kube.client import Client
 from kube.objects import Json, ObjectName
 
 LOG = logging.getLogger("controller.config_state")
@@ -15,16 +14,12 @@ LOG = logging.getLogger("controller.config_state")
 RETRY_S = 5.0
 FINAL = frozenset({400, 403, 404, 422})
 
-Send = Callable[[str, Json, Patch], Awaitable[Json]]
-"""Patches an object within the bounds that leading sets."""
-
 
 class StateWriter:
     """Writes the last verdict it was shown."""
 
-    def __init__(self, client: Client, send: Send, namespace: str) -> None:
-        self._client = client
-        self._send = send
+    def __init__(self, leader: LeaderClient, namespace: str) -> None:
+        self._leader = leader
         self._namespace = namespace
         self._path = object_path("ConfigurationState", ObjectName(namespace, STATE_NAME))
         self._wanted: Verdict | None = None
@@ -51,7 +46,7 @@ class StateWriter:
     async def read(self) -> None:
         """See what the object says now; a kind that isn't served says nothing."""
         try:
-            self._shown = (await self._client.get(self._path)).get("status") or {}
+            self._shown = (await self._leader.get(self._path)).get("status") or {}
         except ApiError as error:
             if not error.not_found:
                 LOG.info("configuration state", extra={"fields": {"error": str(error)}})
@@ -79,12 +74,12 @@ class StateWriter:
     async def _write(self, status: Json) -> None:
         body = {"status": status}
         try:
-            await self._send(f"{self._path}/status", body, Patch.MERGE)
+            await self._leader.patch(f"{self._path}/status", body, Patch.MERGE)
         except ApiError as error:
             if not error.not_found:
                 raise
             path = collection_path("ConfigurationState", self._namespace)
-            await self._client.create(path, state_object(self._namespace))
-            await self._send(f"{self._path}/status", body, Patch.MERGE)
+            await self._leader.create(path, state_object(self._namespace))
+            await self._leader.patch(f"{self._path}/status", body, Patch.MERGE)
         self._shown = status
         self.sent += 1

@@ -7,10 +7,9 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from controller.leadership import Leadership
+from controller.leader.client import LeaderClient
 from controller.news import News, event_body
 from kube.api import ApiError, collection_path
-from kube.client import Client
 
 LOG = logging.getLogger("controller.events")
 
@@ -18,15 +17,13 @@ TELLERS = 8
 """Events under way at once."""
 MAX_WAITING = 10_000
 """Older Events are dropped beyond that: they are for people."""
-EVENT_TIMEOUT_S = 5.0
 
 
 class Teller:
     """A queue of Events; `run` sends them until it is cancelled."""
 
-    def __init__(self, client: Client, leadership: Leadership) -> None:
-        self._client = client
-        self._leadership = leadership
+    def __init__(self, leader: LeaderClient) -> None:
+        self._leader = leader
         self._waiting: deque[News] = deque(maxlen=MAX_WAITING)
         self._more = asyncio.Event()
         self.sent = 0
@@ -53,7 +50,7 @@ class Teller:
             if not self._waiting:
                 self._more.clear()
                 await self._more.wait()
-            elif self._leadership.leads():
+            elif self._leader.leads():
                 await self._send(self._waiting.popleft())
             else:
                 self._waiting.clear()
@@ -62,7 +59,7 @@ class Teller:
         body = event_body(news, timestamp(), secrets.token_hex(8))
         path = collection_path("Event", news.object.namespace)
         try:
-            await self._client.create(path, body, timeout_s=EVENT_TIMEOUT_S)
+            await self._leader.create(path, body)
             self.sent += 1
         except ApiError as error:
             # No second try: an Event too many costs more than one too few.

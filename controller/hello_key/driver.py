@@ -4,8 +4,8 @@ import base64
 import logging
 import secrets
 
+from controller.leader.client import LeaderClient
 from kube.api import ApiError, collection_path, object_path
-from kube.client import Client
 from kube.objects import ObjectName
 
 LOG = logging.getLogger("controller.hello_key")
@@ -14,11 +14,11 @@ HELLO_SECRET = "herald-hello"
 KEY_BYTES = 32
 
 
-async def ensure_hello_key(client: Client, namespace: str) -> None:
+async def ensure_hello_key(leader: LeaderClient, namespace: str) -> None:
     """Create the Secret if it does not exist; what goes wrong is logged and tried at next start."""
     name = ObjectName(namespace, HELLO_SECRET)
     try:
-        if not await _exists(client, name):
+        if not await _exists(leader, name):
             key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
             body = {
                 "apiVersion": "v1",
@@ -27,16 +27,16 @@ async def ensure_hello_key(client: Client, namespace: str) -> None:
                 "type": "Opaque",
                 "data": {"key-1": key},
             }
-            await client.create(collection_path("Secret", namespace), body)
+            await leader.create(collection_path("Secret", namespace), body)
             LOG.info("hello key created", extra={"fields": {"secret": str(name)}})
     except ApiError as error:
         if not error.conflict:
             LOG.warning("hello key not created", extra={"fields": {"error": str(error)}})
 
 
-async def _exists(client: Client, name: ObjectName) -> bool:
+async def _exists(leader: LeaderClient, name: ObjectName) -> bool:
     try:
-        await client.get(object_path("Secret", name))
+        await leader.get(object_path("Secret", name))
     except ApiError as error:
         if error.not_found:
             return False

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
+from controller.leader.client import LeaderClient
 from controller.status import PoolCount
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
@@ -13,16 +13,13 @@ LOG = logging.getLogger("controller.pool_status")
 
 EVERY_S = 1.0
 
-Send = Callable[[str, Json, Patch], Awaitable[Json]]
-"""Patches an object within the bounds that leading sets."""
-
 
 class PoolCounters:
     """Keeps `IPAddressPool.status` equal to the counters it is shown."""
 
-    def __init__(self, client: Client, send: Send, namespace: str) -> None:
+    def __init__(self, client: Client, leader: LeaderClient, namespace: str) -> None:
         self._client = client
-        self._send = send
+        self._leader = leader
         self._namespace = namespace
         self._wanted: dict[str, Json] = {}
         self._shown: dict[str, Json] = {}
@@ -62,7 +59,7 @@ class PoolCounters:
     async def _write(self, pool: str, status: Json) -> None:
         path = object_path("IPAddressPool", ObjectName(self._namespace, pool), "status")
         try:
-            await self._send(path, {"status": status}, Patch.MERGE)
+            await self._leader.patch(path, {"status": status}, Patch.MERGE)
         except ApiError as error:
             self.failed += 1
             LOG.info("pool status", extra={"fields": {"pool": pool, "error": str(error)}})

@@ -1,0 +1,1 @@
+"""What only the leader may do: writes that end before the Lease can be another's."""

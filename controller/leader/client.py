@@ -1,0 +1,57 @@
+"""A client that writes only while this process leads, and never longer than that.
+
+A write that is still under way when the Lease is taken could undo what the next leader decides. So
+each one gets at most the time for which leading is certain, and none is begun near its end.
+"""
+
+from typing import Protocol
+
+from kube.api import ApiError, Patch
+from kube.client import Client
+from kube.objects import Json
+
+WRITE_TIMEOUT_S = 5.0
+MARGIN_S = 0.25
+"""A write is not begun when leading ends sooner than that."""
+
+
+class Leadership(Protocol):
+    """Who leads; `kube.election` has the real one."""
+
+    def leads(self) -> bool:
+        """Tell whether this process leads at this moment."""
+        ...
+
+    def time_left_s(self) -> float:
+        """Return for how long leading is certain."""
+        ...
+
+
+class LeaderClient:
+    """Writes of a leader; they raise ApiError with status 0 when it leads no more."""
+
+    def __init__(self, client: Client, leadership: Leadership) -> None:
+        self._client = client
+        self._leadership = leadership
+
+    def leads(self) -> bool:
+        """Tell whether this process leads at this moment."""
+        return self._leadership.leads()
+
+    async def patch(self, path: str, body: Json, kind: Patch) -> Json:
+        """Patch an object and return it."""
+        return await self._client.patch(path, body, kind, timeout_s=self._timeout_s())
+
+    async def create(self, path: str, body: Json) -> Json:
+        """Create an object and return it."""
+        return await self._client.create(path, body, timeout_s=self._timeout_s())
+
+    async def get(self, path: str) -> Json:
+        """Read an object; anyone may, at any time."""
+        return await self._client.get(path, timeout_s=WRITE_TIMEOUT_S)
+
+    def _timeout_s(self) -> float:
+        left = self._leadership.time_left_s() - MARGIN_S
+        if not self._leadership.leads() or left <= 0:
+            raise ApiError(0, "NotLeading", "this replica leads no more")
+        return min(WRITE_TIMEOUT_S, left)
