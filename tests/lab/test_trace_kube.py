@@ -43,7 +43,9 @@ def parsed(text: str) -> list[dict[str, Any]]:
 
 def test_the_real_server_answers_the_trace_as_recorded(lab: Lab) -> None:
     # The trace is about the server: nobody else may write to its Services meanwhile.
-    lab.signal("controller", signal.SIGSTOP)
+    for each in lab.status()["processes"]:
+        if each["process"].startswith("controller"):
+            lab.signal(each["process"], signal.SIGSTOP)
     answers = replayed(lab)
     if os.environ.get("HERALD_RECORD_TRACE") == "1":
         ANSWERS.write_text(answers)

@@ -53,6 +53,8 @@ class KubePlane:
         authority = Authority(self._pki)
         hosts = (self._place.address, "127.0.0.1", "10.96.0.1", "kubernetes.default.svc")
         authority.issue("apiserver", "kube-apiserver", hosts=hosts)
+        # For those who want to see what happens when one runs out; the proxy can be told to use it.
+        authority.issue("expired", "kube-apiserver", hosts=hosts, expired=True)
         write_signing_key(self._pki)
         for file, user, groups in (
             ("admin", "lab-admin", ("system:masters",)),

@@ -35,7 +35,7 @@ class Authority:
         self._now = now or datetime.now(UTC)  # noqa: TID251 -- certificates carry the wall clock
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("herald-lab", ())
-        builder = self._builder(self._name, self._key.public_key())
+        builder = self._builder(self._name, self._key.public_key(), self._now + LIFETIME)
         own = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         usage = x509.KeyUsage(
             digital_signature=True,
@@ -53,12 +53,19 @@ class Authority:
         self.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
     def issue(
-        self, file: str, name: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()
+        self,
+        file: str,
+        name: str,
+        groups: Sequence[str] = (),
+        hosts: Sequence[str] = (),
+        *,
+        expired: bool = False,
     ) -> KeyPair:
         """Write a certificate for a user, or for a server at `hosts`, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = self._builder(_name(name, groups), key.public_key())
+        end = self._now - _SLACK if expired else self._now + LIFETIME
+        builder = self._builder(_name(name, groups), key.public_key(), end)
         if hosts:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
             names = x509.SubjectAlternativeName([_host(each) for each in hosts])
@@ -71,7 +78,7 @@ class Authority:
         return pair
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, end: datetime
     ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
@@ -79,8 +86,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _SLACK)
-            .not_valid_after(self._now + LIFETIME)
+            .not_valid_before(min(self._now - _SLACK, end - LIFETIME))
+            .not_valid_after(end)
         )
 
 

@@ -1,8 +1,9 @@
 """Orders on a unix socket: one JSON line each, answered by one JSON line.
 
 `{"mode": "gone", "match": "/services"}` sets the fault (`modes.py` has the fields), `{"get":
-"counts"}` asks for the requests so far, `{"reset": "counts"}` starts counting anew, and `{"get":
-"fault"}` says what is in force.
+"counts"}` asks for the requests so far, `{"reset": "counts"}` starts counting anew, `{"get":
+"fault"}` says what is in force, and `{"certificate": FILE, "key": FILE}` changes who it claims to
+be.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ async def follow_order(proxy: FaultProxy, order: dict[str, Any]) -> dict[str, An
         return proxy.counts.as_json()
     if order.get("reset") == "counts":
         proxy.counts.clear()
+        return {"ok": True}
+    if "certificate" in order:
+        proxy.use_certificate(Path(order["certificate"]), Path(order["key"]))
         return {"ok": True}
     if order.get("get") != "fault":
         await proxy.set_fault(parse_fault(order))
@@ -49,5 +53,5 @@ async def _answer(proxy: FaultProxy, line: bytes) -> dict[str, Any]:
         if not isinstance(order, dict):
             raise OrderError("an order is a JSON object")
         return await follow_order(proxy, order)
-    except (ValueError, OSError) as error:
+    except (ValueError, KeyError, OSError) as error:
         return {"error": str(error)}

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from netns_lab.faults.counts import Counts
@@ -18,6 +19,7 @@ from netns_lab.faults.modes import (
     WATCH_HEAD,
     Fault,
     Mode,
+    OrderError,
     error_answer,
     gone_answer,
     half_line,
@@ -293,6 +295,14 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+        for connection in tuple(self._shared.connections):
+            connection.abort()
+
+    def use_certificate(self, certificate: Path, key: Path) -> None:
+        """Show another certificate to new connections, and end those that saw the old one."""
+        if self._tls is None:
+            raise OrderError("this proxy speaks no TLS: it has no certificate to change")
+        self._tls.load_cert_chain(certificate, key)
         for connection in tuple(self._shared.connections):
             connection.abort()
 
