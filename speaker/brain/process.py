@@ -16,8 +16,7 @@ from kube.client import Client
 from kube.driver import LOAD_BALANCERS, Selection, Watcher
 from kube.objects import Address
 from kube.pod import Pages, serving
-from kube.snapshot import Kind, Snapshot
-from kube.store import Changes
+from kube.snapshot import Kind
 from speaker.brain.driver import Channel, EventWriter, LastGood
 from speaker.brain.events import against, on_conflict, on_move
 from speaker.brain.home import Homes
@@ -128,7 +127,7 @@ class Brain:
             on_settled=self._last_good.changed,
         )
         self._events = EventWriter(client, own.node)
-        self._watcher = Watcher(client, selections(own.namespace), self._on_change)
+        self._watcher = Watcher(client, selections(own.namespace), self._reconciler.take_change)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set."""
@@ -187,10 +186,6 @@ class Brain:
     def _node_addresses(self) -> Iterable[Address]:
         node = self._state.deciding.view.node
         return node.internal_ips if node is not None else ()
-
-    def _on_change(self, snapshot: Snapshot, changes: Changes) -> None:
-        self._reconciler.take_change(snapshot, changes)
-        self._prober.wake()
 
     def _on_verdicts(self) -> None:
         self._reconciler.take_verdicts(asyncio.get_running_loop().time())

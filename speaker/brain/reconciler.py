@@ -6,6 +6,7 @@ slices of `SLICE_S`, so that probes, pages and watches go on beside a large chan
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from kube.snapshot import Kind, Snapshot
@@ -71,6 +72,7 @@ class Reconciler:
         self._on_settled = on_settled
         self._wake = asyncio.Event()
         self._verdicts: Verdicts = {}
+        self._news: deque[tuple[Snapshot, Changes]] = deque()
         self._restored: set[Protocol] = set()
         "Protocols whose intent is the last good one, not yet one that was decided."
 
@@ -98,12 +100,8 @@ class Reconciler:
 
     def take_change(self, snapshot: Snapshot, changes: Changes) -> None:
         """Take what the API server says now."""
-        state = self.state
-        if changes.kinds or not CONFIGURED_BY.isdisjoint(changes.names):
-            state.configuration, state.faults = usable(snapshot, state.configuration)
-        state.deciding.update(snapshot, state.configuration, changes.services)
-        ports = state.deciding.ports_of(changes.services)
-        state.health.touch(ports, asyncio.get_running_loop().time())
+        # Looked at in `run`: an error in a callback of the loop would be logged and forgotten.
+        self._news.append((snapshot, changes))
         self._wake.set()
 
     def take_verdicts(self, now: float) -> None:
@@ -131,11 +129,24 @@ class Reconciler:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            self._look()
             while self.state.deciding.dirty:
                 self._decide(loop.time() + SLICE_S)
                 await asyncio.sleep(0)
+                self._look()
             self._settle()
             self._on_settled()
+
+    def _look(self) -> None:
+        """Take all changes that have come in."""
+        state = self.state
+        while self._news:
+            snapshot, changes = self._news.popleft()
+            if changes.kinds or not CONFIGURED_BY.isdisjoint(changes.names):
+                state.configuration, state.faults = usable(snapshot, state.configuration)
+            state.deciding.update(snapshot, state.configuration, changes.services)
+            ports = state.deciding.ports_of(changes.services)
+            state.health.touch(ports, asyncio.get_running_loop().time())
 
     def _decide(self, until: float) -> None:
         loop = asyncio.get_running_loop()
