@@ -43,6 +43,7 @@ class Wire:
         self._bgp = Dialler(config.socket_dir / "bgp.sock", self._process, "bgp")
         self.bfd = BfdDriver(self._report)
         self.nics = Nics(config, self._report)
+        self._leaving = False
         self.withdrawn = asyncio.Event()
         "Set when bgp says that all its routes are withdrawn."
         self._intents: Mapping[type[object], Callable[..., None]] = {
@@ -107,8 +108,14 @@ class Wire:
         if apply is not None:
             apply(message)
 
+    def leave(self, until: float) -> None:
+        """Hand everything over until then, whatever the brain says from now on."""
+        self._leaving = True
+        self.nics.drain(until)
+
     def _drain(self, message: Drain) -> None:
-        self.nics.drain(float("inf") if message.active else None)
+        if not self._leaving:
+            self.nics.drain(float("inf") if message.active else None)
 
     def _unwant_bfd(self, message: BfdRemoved) -> None:
         self.bfd.unwant(message.peer)

@@ -150,7 +150,7 @@ async def leave(wire: Wire, flags: Flags) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + max(flags.grace_s - 1, 0.0)
     LOG.info("handing-over", extra={"fields": {"grace_s": flags.grace_s}})
-    wire.nics.drain(until)
+    wire.leave(until)
     if wire.bfd.table.intents:
         try:
             async with asyncio.timeout(flags.bgp_wait_s + 1):

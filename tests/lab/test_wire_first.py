@@ -1,5 +1,6 @@
 """The first milestone of the wire process: exactly one node answers, and when it dies another."""
 
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -90,6 +91,26 @@ async def test_a_drain_message_hands_over_and_its_end_lets_the_node_take_part_ag
         other.kill()
 
         await until(owner.owns, "the node takes part again", limit_s=3)
+
+
+async def test_a_brain_that_says_otherwise_does_not_stop_the_end() -> None:
+    async with wire_lab(2, intent(VIP)) as lab:
+        owner = await lab.one_owner()
+        owner.intents.append(Drain(active=False))
+
+        owner.signal(signal.SIGTERM)
+        await owner.hang_up()
+        owner.dial()
+
+        await until(lambda: owner.status is not None, "the wire exits all the same", limit_s=4)
+        assert owner.status == 0
+
+
+async def test_realtime_scheduling_is_had_when_asked_for() -> None:
+    async with wire_lab(1, intent(VIP), flags=("--realtime",)) as lab:
+        owner = await lab.one_owner()
+
+        assert os.sched_getscheduler(owner.pid) == os.SCHED_RR
 
 
 async def test_nics_are_reported_with_the_reason_why_they_take_no_part() -> None:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from netns_lab.netns import inside
 from speaker.l2.arp import ArpPacket, Operation, arp_request, parse_arp
@@ -38,8 +38,10 @@ VIP6 = IPv6Address("fd00:4::10")
 WATCHER4 = IPv4Address("192.168.4.3")
 WATCHER6 = IPv6Address("fd00:4::3")
 SWITCH = "lan"
+Report = TypeVar("Report")
 KEY = HelloKey(1, "5a" * 32)
 MAIN = "from speaker.main import main; main()"
+SO_RCVBUFFORCE = 33
 ANSWER_S = 0.06
 """How long an answer is waited for: the machine may be busy with other tests."""
 
@@ -133,6 +135,10 @@ class WireProcess:
         report = self.owner(address, interface)
         return report is not None and report.state is OwnerState.OWNED
 
+    def reports(self, kind: type[Report]) -> list[Report]:
+        """Return all reports of a type that are in force."""
+        return list(self._process.mirror("wire").of(kind))
+
     def held(self, kind: type[Any], key: Any) -> Any:
         """Return the last report of a type."""
         return self._process.mirror("wire").get(kind, key)
@@ -186,6 +192,7 @@ class Watcher:
         with inside(namespace):
             self._frames = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             self._frames.bind(("lan0", 3))
+        self._frames.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
         self._frames.setblocking(False)
 
     def close(self) -> None:
