@@ -2,12 +2,13 @@
 
 Only the leader plans and writes. Who becomes leader first reads all Services once, past any cache,
 then adopts them in a new planner. Each write must end before the Lease can be another's. Planning
-happens in the turn of the loop that brought the change; writes go out concurrently, bounded, one
+happens in the turn of the loop after the change; writes go out concurrently, bounded, one
 at a time for each object. Events and the pools' counters follow behind and never hold a status up.
 """
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 
 from controller.config_state.driver import StateWriter
 from controller.delta import Delta, Write
@@ -27,7 +28,7 @@ from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
 from kube.faults import Fault
-from kube.objects import ObjectError, ObjectName
+from kube.objects import ObjectError, ObjectName, Service
 from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
@@ -37,6 +38,21 @@ LOG = logging.getLogger("controller.reconciler")
 WRITERS = 32
 """Status writes under way at once: an API server near saturation answers in tens of ms."""
 TAKE_OVER_RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class Dirty:
+    """What changed since the last pass."""
+
+    services: set[ObjectName] = field(default_factory=set)
+    namespaces: set[str] = field(default_factory=set)
+    pools: bool = False
+
+    def add(self, changes: Changes) -> None:
+        """Take what one turn of the watch brought."""
+        self.services |= changes.names.get(Kind.SERVICE, frozenset())
+        self.namespaces |= {name.name for name in changes.names.get(Kind.NAMESPACE, ())}
+        self.pools |= Kind.IP_ADDRESS_POOL in changes.names
 
 
 class Reconciler:
@@ -57,6 +73,8 @@ class Reconciler:
         self._plan_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._role_changed = asyncio.Event()
+        self._due = asyncio.Event()
+        self._dirty = Dirty()
         self._tasks: asyncio.TaskGroup | None = None
         self._requests: set[asyncio.Task[None]] = set()
         self._first = True
@@ -109,7 +127,8 @@ class Reconciler:
             return
         for name in changes.names.get(Kind.SERVICE, ()):
             self._delta.observe(name, snapshot.services.get(name))
-        self._step(changes)
+        self._dirty.add(changes)
+        self._due.set()
 
     def on_role(self, _: object) -> None:
         """Take note that leading began or ended."""
@@ -122,6 +141,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._lead_when_elected())
+            tasks.create_task(self._plan_when_due())
             tasks.create_task(self._teller.run())
             tasks.create_task(self._counters.run())
             tasks.create_task(self._state.run())
@@ -145,15 +165,12 @@ class Reconciler:
                 continue
             try:
                 await self._take_over()
-            except (ApiError, ObjectError) as error:
+            except ApiError as error:
                 LOG.warning("cannot take over yet", extra={"fields": {"error": str(error)}})
                 asyncio.get_running_loop().call_later(TAKE_OVER_RETRY_S, self._role_changed.set)
 
     async def _take_over(self) -> None:
-        listed = []
-        pages = self._client.list_pages(collection_path("Service"), field_selector=LOAD_BALANCERS)
-        async for page in pages:
-            listed += [parse_service(obj) for obj in page.items]
+        listed = await self._list_services()
         await self._counters.read()
         await self._state.read()
         self._faults_told = self._state.summary
@@ -167,8 +184,21 @@ class Reconciler:
         self._outlook, self._first = None, True
         for name, service in self._floor.raise_to(self._snapshot.services).items():
             self._delta.observe(name, service)
-        self._step(Changes())
+        self._dirty = Dirty(pools=True)
+        self._due.set()
         LOG.info("leading", extra={"fields": {"services": len(listed)}})
+
+    async def _list_services(self) -> list[Service]:
+        """Read all Services past any cache: what the last leader wrote is among them."""
+        listed = []
+        pages = self._client.list_pages(collection_path("Service"), field_selector=LOAD_BALANCERS)
+        async for page in pages:
+            for obj in page.items:
+                try:
+                    listed.append(parse_service(obj))
+                except ObjectError as error:
+                    LOG.warning("service not readable", extra={"fields": {"error": str(error)}})
+        return listed
 
     def _stop_leading(self) -> None:
         if self._timer is not None:
@@ -180,13 +210,18 @@ class Reconciler:
 
     # Planning.
 
-    def _step(self, changes: Changes) -> None:
-        planner = self._planner
-        if planner is None:
-            return
+    async def _plan_when_due(self) -> None:
+        # In a task, so that a mistake of ours ends the process instead of only this pass.
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if self._planner is not None:
+                self._plan(self._planner)
+
+    def _plan(self, planner: Planner) -> None:
+        dirty, self._dirty = self._dirty, Dirty()
         now = asyncio.get_running_loop().time()
-        pools = bool(changes.names.get(Kind.IP_ADDRESS_POOL)) or self._outlook is None
-        self._outlook = outlook_of(self._snapshot, self._outlook, pools_changed=pools)
+        self._outlook = outlook_of(self._snapshot, self._outlook, pools_changed=dirty.pools)
         view = self._outlook.view
         missed = self._floor.expired(now)
         for name in missed:
@@ -195,12 +230,12 @@ class Reconciler:
         plan = planner.replan(
             View(services, view.pools, view.namespaces, view.node_addresses),
             now,
-            services=changes.names.get(Kind.SERVICE, frozenset()) | missed,
-            namespaces={name.name for name in changes.names.get(Kind.NAMESPACE, ())},
+            services=dirty.services | missed,
+            namespaces=dirty.namespaces,
         )
         for change in plan.changes:
             self._want(change)
-        for name in changes.names.get(Kind.SERVICE, ()):
+        for name in dirty.services:
             # Deleted and created anew between two looks: what was decided holds, and is unwritten.
             if self._delta.lacks(name) and (outcome := planner.outcomes.get(name)):
                 self._delta.want(name, outcome, (), fresh=False)
@@ -208,9 +243,9 @@ class Reconciler:
         self._plan_at = plan.deadline
         self._dispatch()
         self._arm()
-        if plan.changes or pools:
+        if plan.changes or dirty.pools:
             self._counters.show(list(count_pools(planner.ledger)))
-        if pools:
+        if dirty.pools:
             self._judge(self._outlook.faults)
 
     def _judge(self, faults: tuple[Fault, ...]) -> None:
@@ -232,7 +267,7 @@ class Reconciler:
         if news:
             LOG.info(
                 "service",
-                extra={"fields": {"service": str(change.service), "event": news[0].message}},
+                extra={"fields": {"service": str(change.service), "news": news[0].message}},
             )
 
     def _arm(self) -> None:
@@ -243,7 +278,7 @@ class Reconciler:
             self._timer.cancel()
             self._timer = None
         if due:
-            self._timer = loop.call_at(max(min(due), loop.time()), self._step, Changes())
+            self._timer = loop.call_at(max(min(due), loop.time()), self._due.set)
 
     # Writing.
 
