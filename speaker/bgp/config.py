@@ -27,6 +27,7 @@ HEAD = f"process {API_PROCESS} {{\n  run /bin/sleep infinity;\n  encoder json;\n
 
 ENVIRONMENT: Mapping[str, str] = {
     "exabgp_api_ack": "true",
+    "exabgp_api_chunk": "200",  # lines of an answer a turn; the default is 1
     "exabgp_api_cli": "false",
     "exabgp_log_destination": "stderr",
     "exabgp_log_level": "WARNING",

@@ -12,6 +12,7 @@ seen to fail in exactly this version, which is therefore pinned:
 * All timers use the wall clock, so a step of it ends every session. → They use the monotonic one.
 * Keepalives are always a third of the hold time. → A neighbour's description may give seconds.
 * Reconnecting backs off up to a minute after an outage of the router. → At most five seconds.
+* A command's routes are taken fifty a turn, and turns are 10 ms apart. → All of a command at once.
 * Leaving root fails where the user has no name. → The supervisor has the right user already.
 * A dead supervisor, or a dead ExaBGP, leaves a child behind. → The kernel kills it.
 """
@@ -30,6 +31,7 @@ from typing import Any
 
 import exabgp.bgp.timer
 import exabgp.reactor.api.processes
+import exabgp.reactor.asynchronous
 import exabgp.reactor.delay
 import exabgp.reactor.keepalive
 from exabgp.application.main import main
@@ -43,6 +45,7 @@ from exabgp.version import version
 MENDED_VERSION = "5.0.15"
 PR_SET_PDEATHSIG = 1
 BACKOFF_LIMIT_S = 5
+ROUTES_PER_TURN = 500
 KEEPALIVE_WORDS = "keepalive "
 API_PROCESS = "speaker"
 
@@ -140,6 +143,7 @@ def run() -> None:
     if version != MENDED_VERSION:
         sys.exit(f"ExaBGP {MENDED_VERSION} is needed, not {version}: install herald[daemon]")
     die_with_parent()
+    exabgp.reactor.asynchronous.ASYNC.LIMIT = ROUTES_PER_TURN
     exabgp.reactor.api.processes.preexec_helper = start_helper_tied
     Daemon.drop_privileges = lambda _self: True
     mend_reload()

@@ -30,7 +30,10 @@ from speaker.bgp.commands import (
 from speaker.bgp.config import ENVIRONMENT
 
 ACK_LIMIT_S = 2.0
-"The slowest acknowledgement seen took 0.1 s: one that lacks for so long won't come."
+"""Silence after a command. The slowest acknowledgement seen took 0.1 s; a long answer comes in
+pieces, and each of them is a sign of life."""
+
+ANSWER_LIMIT_S = 30.0
 
 START_LIMIT_S = 10.0
 RELOAD_LIMIT_S = 5.0
@@ -78,6 +81,8 @@ class ExaBgp:
         self._rest = b""
         self._lines: list[str] = []
         self._answer: asyncio.Future[bool] | None = None
+        self._answer_ends = 0.0
+        self._patience: asyncio.Timeout | None = None
         self._reloaded: asyncio.Future[Reloaded] | None = None
 
     @property
@@ -127,9 +132,11 @@ class ExaBgp:
     async def _listen(self, line: bytes = b"") -> tuple[bool, list[str]]:
         """Send the line, and return the next acknowledgement and what comes before it."""
         self._lines = []
-        self._answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        self._answer_ends = loop.time() + ANSWER_LIMIT_S
         try:
-            async with asyncio.timeout(ACK_LIMIT_S):
+            async with asyncio.timeout(ACK_LIMIT_S) as self._patience:
                 if line and os.write(self._write_fd, line) != len(line):
                     raise ExaBgpError("it doesn't read its commands")
                 done = await self._answer
@@ -138,7 +145,7 @@ class ExaBgp:
         except OSError as error:
             raise await self._lost(error) from None
         finally:
-            self._answer = None
+            self._answer = self._patience = None
         return done, self._lines
 
     async def reload(self, config: str) -> Reloaded:
@@ -272,6 +279,9 @@ class ExaBgp:
                     waiting.set_exception(BrokenPipeError("the API process has ended"))
             self._hear(None)
             return
+        if self._patience is not None and self._answer is not None and not self._answer.done():
+            until = asyncio.get_running_loop().time() + ACK_LIMIT_S
+            self._patience.reschedule(min(until, self._answer_ends))
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             self._take(line.decode(errors="replace"))

@@ -154,6 +154,26 @@ async def test_a_thousand_routes_come_change_and_go() -> None:
         assert lab.speaker.metrics().get("herald_bgp_read_back_differences_total", 0) == 0
 
 
+async def test_ten_thousand_routes_read_back_are_no_hang() -> None:
+    async with bgp_lab(frr_config()) as lab:
+        prefixes = [f"10.64.{i // 250}.{i % 250}/32" for i in range(10_000)]
+        lab.brain.say(peer(), *(route(p) for p in prefixes))
+        lab.brain.start()
+
+        def learnt() -> bool:
+            summary = lab.frr.json("show bgp ipv4 unicast summary")["peers"]["10.9.0.1"]
+            return bool(summary["pfxRcd"] == len(prefixes))
+
+        await until(learnt, "all routes", limit_s=20)
+        lab.frr.ask("clear bgp 10.9.0.1")
+        await until(lambda: not learnt(), "the session's end")
+        await until(learnt, "all routes again", limit_s=20)
+        await until(lambda: lab.brain.is_up("router"), "the session's report")
+        metrics = lab.speaker.metrics()
+        assert metrics["herald_bgp_exabgp_lost_total"] == 0
+        assert metrics["herald_bgp_read_back_differences_total"] == 0
+
+
 async def test_a_thousand_ipv6_routes_are_read_back_from_the_wire_when_draining() -> None:
     async with bgp_lab(frr_config(), "--bgp-wait-s", "0") as lab:
         prefixes = [f"fd00:64::{i:x}/128" for i in range(1, 1001)]
