@@ -4,7 +4,7 @@ Each function answers for one gate and gives the closed gate or None. They are a
 of `Gate`, and all of them, so that `herald explain` shows every reason at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -41,7 +41,15 @@ def choose(view: View, protocol: Protocol, address: Address) -> Choice:
         return Choice(None, ())
     found: tuple[Advertisement, ...]
     found = view.configuration.l2 if protocol is Protocol.LAYER2 else view.configuration.bgp
-    return Choice(pool, tuple(each for each in found if _selects_pool(view, each, pool)))
+    return Choice(pool, _those(found, lambda each: _selects_pool(view, each, pool)))
+
+
+def _those(
+    every: tuple[Advertisement, ...], selected: Callable[[Advertisement], bool]
+) -> tuple[Advertisement, ...]:
+    """Return those selected; the same tuple when all are, for thousands of decisions keep it."""
+    chosen = tuple(each for each in every if selected(each))
+    return every if len(chosen) == len(every) else chosen
 
 
 def _selects_pool(view: View, advertisement: Advertisement, pool: PoolRef) -> bool:
@@ -64,10 +72,9 @@ def selects_service(advertisement: Advertisement, service: Service) -> bool:
 
 def covering(choice: Choice, service: Service, node: Node) -> tuple[Advertisement, ...]:
     """Return the advertisements that select both the Service and the node."""
-    return tuple(
-        each
-        for each in choice.advertisements
-        if selects_service(each, service) and selects_node(each.node_selectors, node)
+    return _those(
+        choice.advertisements,
+        lambda each: selects_service(each, service) and selects_node(each.node_selectors, node),
     )
 
 

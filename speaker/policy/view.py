@@ -46,7 +46,7 @@ class View:
     own: Self
     snapshot: Snapshot
     configuration: Configuration
-    holders: Mapping[Address, frozenset[ObjectName]]
+    holders: Mapping[Address, tuple[ObjectName, ...]]
     "Names of the Services that have the address in their status."
     speakers: frozenset[str]
     "Nodes with a speaker Pod; empty when Pods are not known."

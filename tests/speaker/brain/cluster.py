@@ -23,7 +23,7 @@ KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 bytes
 
 async def until(condition: Callable[[], object], what: object = "") -> None:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             while not condition():  # noqa: ASYNC110  # what is awaited is another part's state
                 await asyncio.sleep(0.002)
     except TimeoutError:

@@ -54,10 +54,10 @@ def snapshot(*state: Any, listed: frozenset[Kind] = EVERY_KIND) -> Snapshot:
 
 def view(*state: Any, own: Self = ME, configuration: Configuration | None = None) -> View:
     made = snapshot(*state)
-    holders: dict[objects.Address, frozenset[ObjectName]] = {}
+    holders: dict[objects.Address, tuple[ObjectName, ...]] = {}
     for each in made.services.values():
         for address in each.ingress:
-            holders[address] = holders.get(address, frozenset()) | {each.name}
+            holders[address] = (*holders.get(address, ()), each.name)
     return View(own, made, configuration or usable(made)[0], holders, speakers(made))
 
 
