@@ -2,7 +2,7 @@
 
 Who takes over leading lists once: everything the last leader wrote is in that list, but the watch
 may lag behind it. The planner must never see less than the list, or it would give an address that
-was just given.
+was just given; nor more, or a Service that is gone would claim the address that was its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,22 @@ PATIENCE_S = 30.0
 
 
 class Floor:
-    """What the list showed and the watch has not yet."""
+    """What the list showed and the watch has not yet, and what the watch shows and is gone."""
 
-    def __init__(self, listed: Iterable[Service], now: float) -> None:
+    def __init__(
+        self,
+        listed: Iterable[Service] = (),
+        version: str = "",
+        watched: Mapping[ObjectName, Service] | None = None,
+        now: float = 0.0,
+    ) -> None:
         self._listed = {service.name: service for service in listed}
+        self._version = _number(version)
+        self._gone = {
+            name
+            for name, service in (watched or {}).items()
+            if name not in self._listed and not self._later(service)
+        }
         self._until = now + PATIENCE_S
 
     @property
@@ -33,21 +45,33 @@ class Floor:
         return names
 
     def raise_to(self, services: Mapping[ObjectName, Service]) -> Mapping[ObjectName, Service]:
-        """Return the Services of the watch, with the list's where the watch is older."""
-        if not self._listed:
+        """Return the Services of the watch as the list corrects them."""
+        if not self._listed and not self._gone:
             return services
         self._listed = {
             name: listed
             for name, listed in self._listed.items()
             if not _reached(services.get(name), listed)
         }
-        return {**services, **self._listed} if self._listed else services
+        self._gone = {
+            name
+            for name in self._gone
+            if (service := services.get(name)) is not None and not self._later(service)
+        }
+        if not self._listed and not self._gone:
+            return services
+        there = {name: each for name, each in services.items() if name not in self._gone}
+        return {**there, **self._listed}
+
+    def _later(self, service: Service) -> bool:
+        return _number(service.resource_version) > self._version
 
 
 def _reached(watched: Service | None, listed: Service) -> bool:
-    return watched is not None and _number(watched) >= _number(listed)
+    return watched is not None and _number(watched.resource_version) >= _number(
+        listed.resource_version
+    )
 
 
-def _number(service: Service) -> int:
-    version = service.resource_version
+def _number(version: str) -> int:
     return int(version) if version.isdigit() else 0

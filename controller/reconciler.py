@@ -68,7 +68,7 @@ class Reconciler:
         self._snapshot = Snapshot()
         self._outlook: Outlook | None = None
         self._planner: Planner | None = None
-        self._floor = Floor((), 0.0)
+        self._floor = Floor()
         self._delta = Delta()
         self._plan_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -170,7 +170,7 @@ class Reconciler:
                 asyncio.get_running_loop().call_later(TAKE_OVER_RETRY_S, self._role_changed.set)
 
     async def _take_over(self) -> None:
-        listed = await self._list_services()
+        listed, version = await self._list_services()
         await self._counters.read()
         await self._state.read()
         self._faults_told = self._state.summary
@@ -178,7 +178,7 @@ class Reconciler:
         if not self._leadership.leads():
             return
         now = asyncio.get_running_loop().time()
-        self._floor = Floor(listed, now)
+        self._floor = Floor(listed, version, self._snapshot.services, now)
         self._planner = Planner(self._lb_class)
         self._delta = Delta()
         self._outlook, self._first = None, True
@@ -188,17 +188,18 @@ class Reconciler:
         self._due.set()
         LOG.info("leading", extra={"fields": {"services": len(listed)}})
 
-    async def _list_services(self) -> list[Service]:
-        """Read all Services past any cache: what the last leader wrote is among them."""
-        listed = []
+    async def _list_services(self) -> tuple[list[Service], str]:
+        """Read all Services past any cache, with the version at which they were so."""
+        listed, version = [], ""
         pages = self._client.list_pages(collection_path("Service"), field_selector=LOAD_BALANCERS)
         async for page in pages:
+            version = page.resource_version
             for obj in page.items:
                 try:
                     listed.append(parse_service(obj))
                 except ObjectError as error:
                     LOG.warning("service not readable", extra={"fields": {"error": str(error)}})
-        return listed
+        return listed, version
 
     def _stop_leading(self) -> None:
         if self._timer is not None:

@@ -76,7 +76,7 @@ class Replica:
         self._dirty: set[ObjectName] = set()
         self.planner: Planner | None = None
         self.delta = Delta()
-        self._floor = Floor((), 0.0)
+        self._floor = Floor()
         self.pending: list[Write] = []
         self._first = True
         self._deadline: float | None = None
@@ -97,7 +97,9 @@ class Replica:
 
     def lead(self, pools: PoolSet, now: float) -> None:
         """Take over: list, adopt, plan."""
-        self._floor = Floor(self._server.services.values(), now)
+        version = str(self._server.version)
+        listed = self._server.services.values()
+        self._floor = Floor(listed, version, self.watched, now)
         self.planner, self.delta, self.pending = Planner(), Delta(), []
         self._first = True
         for name, service in self._floor.raise_to(self.watched).items():
