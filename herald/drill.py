@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from netns_lab.drill import report_html, report_junit
+from netns_lab.drill import report_html, report_junit, report_markdown
 from netns_lab.drill.results import to_json
 from netns_lab.drill.run import run_drills
 from netns_lab.drill.scenarios import SCENARIOS, find
@@ -28,7 +28,7 @@ def drill() -> None:
 
 
 @drill.command("list", epilog="Example: herald drill list -o json")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "markdown"]), default="table")
 def list_drills(output: str) -> None:
     """List the drills with their budgets."""
     if output == "json":
@@ -44,6 +44,9 @@ def list_drills(output: str) -> None:
             for each in SCENARIOS
         ]
         click.echo(json.dumps(rows, indent=2))
+        return
+    if output == "markdown":
+        click.echo(report_markdown.render_budgets(SCENARIOS), nl=False)
         return
     table = Table("drill", "suite", "what happens", "budget")
     for each in SCENARIOS:
@@ -96,12 +99,16 @@ def run(ctx: click.Context, /, names: tuple[str, ...], suite: str | None, **opti
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--junit", "junit_file", type=click.Path(dir_okay=False, path_type=Path))
-def report(file: Path, html_file: Path | None, junit_file: Path | None) -> None:
+@click.option("-o", "--output", type=click.Choice(["table", "markdown"]), default="table")
+def report(file: Path, html_file: Path | None, junit_file: Path | None, output: str) -> None:
     """Show a report that `herald drill run --json` wrote, or make its other forms."""
     try:
         content = json.loads(file.read_text())
         _write(content, None, html_file, junit_file)
-        show(content)
+        if output == "markdown":
+            click.echo(report_markdown.render(content), nl=False)
+        else:
+            show(content)
     except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"{file}: not a drill report: {error}") from error
 

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from netns_lab.drill import report_html, report_junit
+from netns_lab.drill import report_html, report_junit, report_markdown
 from netns_lab.drill.budget import Budget, Key, breaches, summarise
 from netns_lab.drill.measure import RunFigures, measure_run
 from netns_lab.drill.results import ControlResult, DrillResult, Run, to_json
@@ -89,5 +89,6 @@ def test_reports_say_the_same_in_every_form() -> None:
     page = report_html.render(report)
     assert "1 of 2 passed" in page
     assert page.count("<svg") == 4
+    assert report_markdown.render(report).count("| yes |") == 1
     junit = ElementTree.fromstring(report_junit.render(report))
     assert (junit.get("tests"), junit.get("failures")) == ("2", "1")
