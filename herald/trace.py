@@ -64,7 +64,13 @@ class AddressTrace:
 def addresses(pages: Pages) -> list[AddressTrace]:
     """Return every address and protocol that some node knows, in the order of the addresses."""
     entries = _entries(pages)
-    return [_trace(*key, entries[key]) for key in sorted(entries, key=lambda k: (len(k[0]), k))]
+    return [_trace(*key, entries[key]) for key in sorted(entries, key=_place)]
+
+
+def _place(key: tuple[str, str]) -> tuple[int, int, str]:
+    """Return what sorts addresses as numbers, IPv4 first."""
+    address = ip_address(key[0])
+    return address.version, int(address), key[1]
 
 
 def trace(pages: Pages, address: str, protocol: str) -> AddressTrace:

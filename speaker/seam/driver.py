@@ -77,6 +77,7 @@ class Link:
         self._outbox: deque[Message] = deque()
         self._wake = asyncio.Event()
         self._turn_ends = 0.0
+        self._closed = False
 
     def send(self, message: Message) -> None:
         """Queue a message; a peer that doesn't read loses the link and syncs anew."""
@@ -96,7 +97,8 @@ class Link:
         self._wake.set()
 
     def close(self) -> None:
-        """End the connection now."""
+        """End the connection now; what has been read of it and not applied is dropped."""
+        self._closed = True
         self._writer.transport.abort()
 
     async def run(self) -> None:
@@ -145,16 +147,22 @@ class Link:
 
     async def _take(self, lines: list[bytes]) -> SeamFault | SyncFault | None:
         for line in lines:
+            if self._closed:
+                return None  # the peer's next connection speaks for it already
             message = decode(line)
             if isinstance(message, SeamFault):
                 return message
             if not self.peer and not self._introduce(message):
                 return SyncFault.BEFORE_BEGIN
-            changes = self._process.mirror(self.peer).receive(message)
+            mirror = self._process.mirror(self.peer)
+            changes = mirror.receive(message)
             if isinstance(changes, SyncFault):
                 return changes
+            # Heard to the end, even when the connection ends meanwhile, but for what the peer's
+            # next connection has said otherwise by then.
             for change in changes:
-                self._process.hear(self.peer, change)
+                if mirror.in_force(change):
+                    self._process.hear(self.peer, change)
                 await self._breathe()
             await self._breathe()
         return None

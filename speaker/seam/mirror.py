@@ -129,6 +129,14 @@ class Mirror:
         """Drop what was not ended; what was in force stays."""
         self._epoch, self._aside, self._changed = None, {}, {}
 
+    def in_force(self, change: Message) -> bool:
+        """Tell whether what `receive` gave is still so: a long list of changes takes its time."""
+        removal = REMOVALS.get(type(change))
+        if removal is not None:
+            return removal(change) not in self.held
+        key = key_of(change)
+        return key is None or self.held.get(key) == change
+
     def of(self, kind: type[MessageT]) -> Iterator[MessageT]:
         """Iterate over the held messages of one type."""
         return (cast(MessageT, m) for (of, _), m in self.held.items() if of is kind)

@@ -178,3 +178,24 @@ async def test_silent_connections_do_not_lock_a_peer_out(path: Path) -> None:
             await until(lambda: A in wire.heard)
         for _, writer in silent:
             writer.close()
+
+
+async def test_a_peers_new_connection_is_not_mixed_with_its_old_one(path: Path) -> None:
+    wire = Side("wire")
+    process = wire.process()
+    many = [
+        AddressIntent(ip_address(f"10.0.{n // 250}.{n % 250}"), ("u",), A.address)
+        for n in range(2000)
+    ]
+    async with running(Listener(path, process, ["brain"])):
+        await until(lambda: mode(path) is not None)
+        _, old = await asyncio.open_unix_connection(path)
+        said: list[Message] = [Begin("old", "brain"), *many, End("old")]
+        old.write(b"".join(encode(message) for message in said))
+        # Many turns of the loop are left to do when the next connection comes.
+        await until(lambda: process.mirrors)
+        async with running(Dialler(path, Side("brain", [B]).process(), "wire")):
+            await until(lambda: B in wire.heard)
+        assert process.faults == {}
+        assert list(process.mirror("brain").of(AddressIntent)) == [B]
+        old.close()

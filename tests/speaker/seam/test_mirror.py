@@ -107,3 +107,18 @@ def test_a_removed_route_is_gone_by_its_prefix() -> None:
 
     assert say(mirror, Begin("1"), End("1"))[0] == RouteRemoved(prefix)
     assert not mirror.held
+
+
+def test_what_was_said_otherwise_meanwhile_is_not_in_force() -> None:
+    mirror = told(A)
+    assert mirror.in_force(A)
+
+    say(mirror, UNFIT_A)
+    assert not mirror.in_force(A)
+    assert mirror.in_force(UNFIT_A)
+
+    say(mirror, AddressRemoved(A.address))
+    assert mirror.in_force(AddressRemoved(A.address))
+    say(mirror, A)
+    assert not mirror.in_force(AddressRemoved(A.address))
+    assert mirror.in_force(Freshness(1.0))
