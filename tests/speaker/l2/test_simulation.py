@@ -1,8 +1,10 @@
 """Any history of faults ends well: one owner where somebody is fit, and then nothing moves."""
 
+import random
 from dataclasses import dataclass
 from enum import Enum
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -153,3 +155,53 @@ def test_any_history_ends_with_one_owner(count: int, seed: int, steps: list[Step
         history.apply(step)
     history.calm_down()
     history.check()
+
+
+SINGLE = (Fault.KILL, Fault.RESTART, Fault.REFUSE, Fault.ACCEPT, Fault.DRAIN, Fault.UNDRAIN)
+GAP_S = {Fault.KILL: 0.8, Fault.RESTART: 0.8}
+"""Everything else is planned and leaves no gap."""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_fault_at_a_time_keeps_the_budgets(seed: int) -> None:
+    chance = random.Random(seed)
+    history = History(4, seed)
+    segment = history.segment
+    draining: set[str] = set()
+    for _ in range(6):
+        fault, name = chance.choice(SINGLE), f"n{chance.randint(1, 4)}"
+        step = Step(fault, int(name[1:]) - 1, chance.randrange(len(WANTED)), 0.0)
+        owners = {address: segment.owners(address) for address in WANTED}
+        begun, node = segment.now, segment.nodes[name]
+        history.apply(step)
+        if fault is Fault.DRAIN and node.running:
+            draining.add(name)
+        elif fault in (Fault.UNDRAIN, Fault.RESTART, Fault.KILL):
+            draining.discard(name)
+        segment.run(5)
+        for index, address in enumerate(WANTED):
+            fit = {
+                each
+                for each, node in segment.nodes.items()
+                if node.running and (each, index) not in history.refused and each not in draining
+            }
+            assert len(segment.owners(address)) == min(1, len(fit))
+            assert sum(segment.doubles(address, begun)) < 0.1
+            if len(fit) > 1 and owners[address]:
+                assert sum(segment.gaps(address, begun)) <= GAP_S.get(fault, 0.0)
+            if owners[address] and name not in owners[address]:
+                assert segment.moves(address, begun) == 0
+
+
+def test_pauses_shorter_than_two_intervals_move_nothing() -> None:
+    chance = random.Random(5)
+    history = History(3, 5)
+    segment = history.segment
+    begun = segment.now
+    while segment.now < begun + 15:
+        name = f"n{chance.randint(1, 3)}"
+        segment.freeze(name)
+        segment.run(chance.uniform(0, 0.18))
+        segment.thaw(name, noticed=False)
+        segment.run(chance.uniform(0.05, 0.6))
+    assert [segment.moves(each, begun) for each in WANTED] == [0] * len(WANTED)
