@@ -11,6 +11,7 @@ import time
 from typing import Protocol
 
 from netns_lab import netns
+from netns_lab.commands import SPEAKER, process_name
 from netns_lab.kube_proxies import NodeProxies
 from netns_lab.links import SwitchPorts
 from netns_lab.nft import Nft
@@ -147,8 +148,9 @@ class Machines:
 
     def stop_speaker(self, node: str) -> Json:
         """Send SIGTERM to all of a node's speaker at once, as a kubelet does; it stays down."""
+        speaker = [self.process(process_name(each, node)) for each in SPEAKER]
         at_ns = time.monotonic_ns()
-        for process in self._of(node):
+        for process in speaker:
             process.hold()
             process.signal(signal.SIGTERM)
         return {"at_ns": at_ns}
