@@ -101,7 +101,7 @@ def pool_full(pool: Pool, versions: Iterable[int], ledger: Ledger) -> Pending:
         skipped += max(0, space.capacity - len(space.held))
         rest = len(space.held) - len(holders)
         more = f" and {rest} more" if rest > 0 else ""
-        who = f" ({', '.join(holders)}{more} have them)" if holders else ""
+        who = f" by {', '.join(holders)}{more}" if holders else ""
         parts.append(f"{len(space.held)} of {space.capacity} IPv{version} addresses in use{who}")
     nodes = f", {skipped} left out because nodes have them" if skipped else ""
     return Pending(

@@ -86,7 +86,7 @@ def test_full_pool_says_how_many_and_who() -> None:
     web = service("web", created="2")
     text = explain(snapshot(other, web), web.name).sentence
 
-    assert "2 of 2 IPv4 addresses in use (default/other, default/taken have them)" in text
+    assert "2 of 2 IPv4 addresses in use by default/other, default/taken" in text
     assert "add a range to the pool" in text
 
 
