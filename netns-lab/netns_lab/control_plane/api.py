@@ -34,6 +34,7 @@ from netns_lab.control_plane.services import (
     keep_allocated,
     service_faults,
 )
+from netns_lab.control_plane.shapes import drop_nulls, misfits
 from netns_lab.control_plane.store import Key, Record, Store, encode
 
 NAMESPACES = "/namespaces"
@@ -202,9 +203,11 @@ class Api:
         return self.store.put(kind.storage, old.obj | {"metadata": marked} | phase)
 
     def _own_metadata(self, kind: ResourceType, namespace: str, obj: Json) -> Json:
-        meta = obj.get("metadata")
-        if not isinstance(meta, dict):
-            meta = obj["metadata"] = {}
+        if not kind.custom:
+            drop_nulls(obj)
+        if wrong := list(misfits("" if kind.custom else kind.kind, obj)):
+            raise undecodable(kind, wrong)
+        meta = obj["metadata"] = obj.get("metadata") or {}
         given = obj.get("kind"), obj.get("apiVersion")
         if given[0] not in (None, "", kind.kind) or given[1] not in (None, "", kind.api_version):
             raise bad_request(
@@ -244,7 +247,7 @@ class Api:
         if kind.schema is not None:
             unknown = [f'unknown field "{path}"' for path in prune(kind.schema, new)]
             if unknown and options.strict:
-                raise undecodable(kind, unknown)
+                raise undecodable(kind, ["strict decoding error", *unknown])
             apply_defaults(kind.schema, new)
             causes += faults(kind.schema, new)
         elif kind.kind == "Service":

@@ -172,6 +172,31 @@ def _lease_faults(obj: Json, old: Json | None) -> Iterator[Cause]:
             yield invalid_value(f"spec.{field}", value, f"must be greater than or equal to {low}")
 
 
+def _definition_faults(obj: Json, old: Json | None) -> Iterator[Cause]:
+    spec = obj.get("spec") or {}
+    names = spec.get("names") or {}
+    wanted = {
+        "spec.group": spec.get("group"),
+        "spec.names.plural": names.get("plural"),
+        "spec.names.kind": names.get("kind"),
+        "spec.versions": spec.get("versions"),
+    }
+    missing = [required(field) for field, value in wanted.items() if not value]
+    if missing:
+        yield from missing
+        return
+    name = obj["metadata"]["name"]
+    if name != f"{names['plural']}.{spec['group']}":
+        detail = 'must be spec.names.plural+"."+spec.group'
+        yield invalid_value("metadata.name", name, detail)
+    for index, version in enumerate(spec["versions"]):
+        if not version.get("name"):
+            yield required(f"spec.versions[{index}].name")
+    if sum(bool(version.get("storage")) for version in spec["versions"]) != 1:
+        detail = "must have exactly one version marked as storage version"
+        yield invalid_value("spec.versions", len(spec["versions"]), detail)
+
+
 _DEFAULTS: dict[str, Callable[[Json], None]] = {
     "Namespace": _default_namespace,
     "Pod": _default_pod,
@@ -190,4 +215,5 @@ _CHECKS: dict[str, Callable[[Json, Json | None], Iterator[Cause]]] = {
     "Pod": _pod_faults,
     "EndpointSlice": _slice_faults,
     "Lease": _lease_faults,
+    "CustomResourceDefinition": _definition_faults,
 }

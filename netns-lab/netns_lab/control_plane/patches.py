@@ -162,6 +162,8 @@ def _merge_list(target: Any, patch: list[Any], kind: str, parent: str, field: st
         return patch
     if any(each.get("$patch") == "replace" for each in patch):
         return [each for each in patch if "$patch" not in each]
+    if any(isinstance(each.get(key), (dict, list)) for each in (*old, *patch)):
+        raise bad_request(f"{field}: the merge key {key} is no plain value")
     before = {each.get(key): each for each in old}
     named = [each.get(key) for each in patch]
     merged = [

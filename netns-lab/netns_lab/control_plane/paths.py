@@ -11,6 +11,16 @@ from netns_lab.control_plane.problems import UnknownPathError, bad_request, unsu
 from netns_lab.control_plane.resources import Registry, ResourceType
 from netns_lab.control_plane.selection import Selection, parse_fields, parse_labels
 
+
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: what looks like a time is text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 -- the base class declares it
+        first: [each for each in found if each[0] != "tag:yaml.org,2002:timestamp"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 _YAML = ("application/yaml", "application/apply-patch+yaml")
 
 
@@ -37,7 +47,9 @@ class Request:
         if self.media_type == "application/vnd.kubernetes.protobuf":
             raise unsupported_media_type(self.media_type, ("application/json", *_YAML))
         try:
-            return yaml.safe_load(self.body) if self.media_type in _YAML else json.loads(self.body)
+            if self.media_type in _YAML:
+                return yaml.load(self.body, _Loader)  # noqa: S506 -- a SafeLoader
+            return json.loads(self.body)
         except (ValueError, yaml.YAMLError) as error:
             raise bad_request(f"the request's body can't be decoded: {error}") from error
 

@@ -97,10 +97,10 @@ def bad_request(message: str) -> StatusError:
 
 
 def undecodable(kind: ResourceType, faults: Sequence[str]) -> StatusError:
-    """Return the error for an object with fields that its kind doesn't have, decoded strictly."""
+    """Return the error for an object that doesn't fit the types of its kind."""
     return bad_request(
-        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: strict'
-        f" decoding error: {', '.join(faults)}"
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}:'
+        f" {', '.join(faults)}"
     )
 
 

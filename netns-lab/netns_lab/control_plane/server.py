@@ -13,16 +13,11 @@ from secrets import choice
 
 from aiohttp import web
 
-from netns_lab.control_plane.api import Api, Source
-from netns_lab.control_plane.bootstrap import populate
-from netns_lab.control_plane.controllers import Controllers
-from netns_lab.control_plane.crds import STORAGE as CRDS
-from netns_lab.control_plane.crds import follow
+from netns_lab.control_plane.api import Source
+from netns_lab.control_plane.core import Core
 from netns_lab.control_plane.listing import Watch
 from netns_lab.control_plane.paths import Request
-from netns_lab.control_plane.resources import Registry
 from netns_lab.control_plane.rest import Response, answer
-from netns_lab.control_plane.store import Store
 
 BOOKMARK_INTERVAL_S = 60.0
 """As the real server: a quiet watch hears of it once a minute."""
@@ -49,21 +44,18 @@ class EmbeddedServer:
     """The API server in this process; `start` and `stop` belong to one event loop."""
 
     def __init__(self, *, window: int = 8192) -> None:
-        self.store = Store(window=window)
-        self.api = Api(self.store, Registry(), real_source())
-        self.requests = 0
+        self._core = Core(real_source(), self._schedule_controllers, window=window)
+        self.store = self._core.store
+        self.api = self._core.api
+        self.controllers = self._core.controllers
         self.url = ""
         self._watches: set[Watch] = set()
         self._runner: web.ServerRunner | None = None
         self._bookmarks: asyncio.TimerHandle | None = None
-        self.controllers = Controllers(self.api, self._schedule_controllers)
-        self.store.table(CRDS).listeners.append(
-            lambda change: follow(change, self.api.registry, self.store) if change else None
-        )
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Fill the store with what every cluster has and listen."""
-        populate(self.api)
+        self._core.fill()
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -99,7 +91,6 @@ class EmbeddedServer:
         self._schedule_bookmarks()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.requests += 1
         body = await request.read() if request.can_read_body else b""
         due = asyncio.Event()
         reply = answer(

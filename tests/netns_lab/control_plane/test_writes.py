@@ -209,6 +209,16 @@ async def test_apply_creates_then_merges_and_removes_what_it_no_longer_says() ->
         assert applied["data"] == {"a": "9", "other": "kept"}
 
 
+async def test_yaml_bodies_are_read_and_times_in_them_stay_text() -> None:
+    text = "metadata: {name: dated}\ndata: {day: 2026-01-01T00:00:00Z}\n"
+    async with plane() as p:
+        headers = {"Content-Type": "application/yaml"}
+        async with p.session.post(CONFIGMAPS, data=text, headers=headers) as response:
+            stored = await response.json()
+
+        assert stored["data"] == {"day": "2026-01-01T00:00:00Z"}
+
+
 async def test_a_dry_run_answers_as_if_and_stores_nothing() -> None:
     async with plane() as p:
         code, answer = await p.ask("POST", CONFIGMAPS, {"metadata": {"name": "a"}}, dryRun="All")
