@@ -70,6 +70,7 @@ class Nics:
         self._fresh_at = self._loop.time()
         self._drain_until: float | None = None
         self._relink: asyncio.Handle | None = None
+        self._macs: frozenset[bytes] = frozenset()
         self._unopened = False
         "A NIC that should take part could not be opened: tried again with the next tick."
         self._gateways_at = 0.0
@@ -193,6 +194,7 @@ class Nics:
     def _follow_links(self) -> None:
         self._relink, self._unopened = None, False
         links = self._monitor.table.by_name()
+        self._macs = frozenset(link.mac.octets for link in links.values() if link.mac is not None)
         changed = False
         for name, segment in list(self._segments.items()):
             now, before = links.get(name), segment.link
@@ -245,7 +247,9 @@ class Nics:
             claims=self._inherited.pop(link.name, ()),
             alone=self._config.alone,
         )
-        surroundings = Surroundings(report=self._report, alive=self.alive, own_macs=self._own_macs)
+        surroundings = Surroundings(
+            report=self._report, alive=self.alive, own_macs=lambda: self._macs
+        )
         try:
             segment = SegmentDriver(core, link, surroundings)
         except OSError as error:  # the NIC went in between, which netlink will tell, or no NET_RAW
@@ -294,10 +298,6 @@ class Nics:
                 if any(address in network for network in networks):
                     hosts.setdefault(address, None)
         return routers, hosts
-
-    def _own_macs(self) -> set[bytes]:
-        links = self._monitor.table.links.values()
-        return {link.mac.octets for link in links if link.mac is not None}
 
     # -- what the cores say
 

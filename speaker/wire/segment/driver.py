@@ -202,7 +202,7 @@ class SegmentDriver:
         packet = parse_arp(frame)
         if isinstance(packet, FrameDrop):
             return packet
-        if packet.sender_mac == self._mac:
+        if packet.sender_mac.octets in self._outside.own_macs():
             return FrameDrop.OWN
         self._sighted(packet.sender, packet.sender_mac)
         return None
@@ -211,7 +211,7 @@ class SegmentDriver:
         packet = parse_ndp(frame)
         if isinstance(packet, FrameDrop):
             return packet
-        if packet.source == self._mac:
+        if packet.source.octets in self._outside.own_macs():
             return FrameDrop.OWN
         if isinstance(packet, Advertisement):
             self._sighted(packet.target, packet.mac)
