@@ -147,6 +147,8 @@ class KubePlane:
             f"--service-account-signing-key-file={tokens.key}",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--allow-privileged=true",
+            # No kube-proxy runs beside the API server: it calls webhooks at their Pods' addresses.
+            "--enable-aggregator-routing=true",
             f"--audit-policy-file={self._folder / 'audit-policy.yaml'}",
             f"--audit-log-path={self.audit_log}",
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from netns_lab.control_plane.pki import Authority
 from netns_lab.control_plane.server import EmbeddedServer, embedded
 from netns_lab.faults.control import serve_control
 from netns_lab.faults.modes import Fault, Mode, OrderError, parse_fault
@@ -210,3 +212,27 @@ async def test_orders_on_the_socket_switch_count_and_explain_mistakes(tmp_path: 
 def test_orders_that_make_no_sense_are_refused(order: dict[str, Any]) -> None:
     with pytest.raises(OrderError):
         parse_fault(order)
+
+
+async def test_over_tls_the_proxy_can_show_another_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    good = authority.issue("good", "server", hosts=("127.0.0.1",))
+    bad = authority.issue("bad", "server", hosts=("127.0.0.1",), expired=True)
+    listen = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    listen.load_cert_chain(good.certificate, good.key)
+    trusting = ssl.create_default_context(cafile=authority.certificate)
+    async with embedded() as server:
+        upstream = urlsplit(server.url)
+        to = Upstream(str(upstream.hostname), int(upstream.port or 0))
+        proxy = FaultProxy("127.0.0.1", 0, to, listen)
+        await proxy.start()
+        url = f"https://127.0.0.1:{proxy.port}/version"
+        try:
+            async with aiohttp.request("GET", url, ssl=trusting) as response:
+                assert response.status == 200
+            proxy.use_certificate(bad.certificate, bad.key)
+            with pytest.raises(aiohttp.ClientConnectorCertificateError, match="expired"):
+                async with aiohttp.request("GET", url, ssl=trusting):
+                    pass
+        finally:
+            await proxy.stop()
