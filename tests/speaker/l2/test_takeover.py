@@ -10,7 +10,7 @@ def test_one_of_three_takes_a_new_address_and_keeps_it() -> None:
     segment.start(wanted=[intent()])
     segment.run(2)
     owner = segment.owner()
-    segment.run(60)
+    segment.run(15)
     assert segment.owner() == owner
     assert segment.moves(VIP, 0) == 1
 
