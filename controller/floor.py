@@ -44,6 +44,10 @@ class Floor:
         names, self._listed = frozenset(self._listed), {}
         return names
 
+    def drop(self, name: ObjectName) -> None:
+        """Forget one Service that is known to be gone."""
+        self._listed.pop(name, None)
+
     def raise_to(self, services: Mapping[ObjectName, Service]) -> Mapping[ObjectName, Service]:
         """Return the Services of the watch as the list corrects them."""
         if not self._listed and not self._gone:

@@ -59,12 +59,19 @@ class Reconciler:
     """Plans and writes while this process leads; feed it with the watch, then `run`."""
 
     def __init__(
-        self, client: Client, leadership: Leadership, *, namespace: str, lb_class: str | None
+        self,
+        client: Client,
+        leadership: Leadership,
+        *,
+        namespace: str,
+        lb_class: str | None,
+        heeds_metallb: bool = True,
     ) -> None:
         self._client = client
         self._leadership = leadership
         self._namespace = namespace
         self._lb_class = lb_class
+        self._heeds_metallb = heeds_metallb
         self._snapshot = Snapshot()
         self._outlook: Outlook | None = None
         self._planner: Planner | None = None
@@ -120,7 +127,7 @@ class Reconciler:
     def on_change(self, snapshot: Snapshot, changes: Changes) -> None:
         """Take what one turn of the watch brought."""
         self._snapshot = snapshot
-        if metallb_controllers(snapshot):
+        if self._metallb_runs():
             self._stop_leading()
         if self._planner is None:
             self._role_changed.set()
@@ -161,7 +168,7 @@ class Reconciler:
             self._role_changed.clear()
             if self._ending or self._planner is not None or not self._leadership.leads():
                 continue
-            if not may_lead(self._snapshot):
+            if not may_lead(self._snapshot) or self._metallb_runs():
                 continue
             try:
                 await self._take_over()
@@ -200,6 +207,10 @@ class Reconciler:
                 except ObjectError as error:
                     LOG.warning("service not readable", extra={"fields": {"error": str(error)}})
         return listed, version
+
+    def _metallb_runs(self) -> bool:
+        """Tell whether another allocator is at work that we must wait for."""
+        return self._heeds_metallb and bool(metallb_controllers(self._snapshot))
 
     def _stop_leading(self) -> None:
         if self._timer is not None:
@@ -325,7 +336,10 @@ class Reconciler:
             obj = await self._leader.get(object_path("Service", name))
             delta.observe(name, parse_service(obj), surely=True)
         except ApiError as error:
-            if error.not_found:
+            if error.not_found and delta is self._delta:
                 delta.observe(name, None)
+                self._floor.drop(name)
+                self._dirty.services.add(name)
+                self._due.set()
         except ObjectError:
             return

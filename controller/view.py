@@ -53,9 +53,8 @@ def is_known(snapshot: Snapshot) -> bool:
 
 
 def may_lead(snapshot: Snapshot) -> bool:
-    """Tell whether a controller that sees this may begin to give addresses."""
-    seen = snapshot.listed | snapshot.unavailable.keys()
-    return is_known(snapshot) and seen >= WANTED and not metallb_controllers(snapshot)
+    """Tell whether a controller sees enough to begin to give addresses."""
+    return is_known(snapshot) and snapshot.listed | snapshot.unavailable.keys() >= WANTED
 
 
 @dataclass(frozen=True, slots=True)

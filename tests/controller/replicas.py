@@ -158,7 +158,8 @@ class Replica:
             self.send(now, 32)
             while self.pending:
                 self.answer(0, "done", now)
-            if self.delta.idle and not self._dirty and self._deadline is None:
+            waits = self._deadline is not None or self._floor.until is not None
+            if self.delta.idle and not self._dirty and not waits:
                 self.hear()
                 if not self._dirty:
                     return now
