@@ -88,7 +88,12 @@ class FrameSocket:
 
     def join(self, mac: Mac) -> None:
         """Let the NIC take in frames to a group's MAC."""
-        self._membership(_PACKET_ADD_MEMBERSHIP, mac)
+        try:
+            self._membership(_PACKET_ADD_MEMBERSHIP, mac)
+        except OSError as error:  # the NIC has just gone: netlink tells
+            if error.errno not in _GONE:
+                raise
+            self._count(error)
 
     def leave(self, mac: Mac) -> None:
         """Undo `join`."""

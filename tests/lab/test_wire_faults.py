@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -14,6 +14,7 @@ from speaker.l2.ethernet import Mac
 from speaker.seam.messages import InterfaceReport
 from tests.lab.wire_lab import (
     VIP,
+    VIP6,
     WATCHER4,
     WireLab,
     answer_in,
@@ -99,6 +100,26 @@ async def test_a_nic_that_is_deleted_and_made_anew_takes_part_again() -> None:
 
         await lab.one_owner()
         assert lab.mac(node) != before
+
+
+async def test_a_nic_that_comes_and_goes_all_the_time_breaks_nothing() -> None:
+    sixes = [intent(IPv6Address(int(VIP6) + 7 * i)) for i in range(40)]
+    async with wire_lab(1, intent(VIP), *sixes) as lab:
+        (node,) = lab.nodes
+        await lab.one_owner()
+        switch = f"{lab.prefix}-lan"
+        cable = ["type", "veth", "peer", "name", "lan0", "netns", node.namespace]
+        for turn in range(8):
+            run("ip", "-n", node.namespace, "link", "del", "lan0")
+            node.say(intent(IPv6Address(int(VIP6) + 70_000 * turn)))
+            run("ip", "-n", switch, "link", "add", node.node, *cable)
+            run("ip", "-n", switch, "link", "set", node.node, "master", "br0", "up")
+            run("ip", "-n", node.namespace, "addr", "add", "192.168.4.101/24", "dev", "lan0")
+            for state in ("up", "down", "up"):
+                run("ip", "-n", node.namespace, "link", "set", "lan0", state)
+
+        await lab.comes_to_answer(node)
+        assert node.status is None
 
 
 async def test_an_enslaved_nic_takes_no_part_until_it_is_free_again() -> None:

@@ -279,6 +279,12 @@ class WireLab:
         assert answering == {self.mac(owner)}, f"{answering} answer for {address}"
         return owner  # type: ignore[no-any-return]  # `until` gives what its condition gives
 
+    async def comes_to_answer(self, node: WireProcess, limit_s: float = 8.0) -> None:
+        """Wait until the node's present MAC answers, and no other."""
+        ends = time.monotonic() + limit_s
+        while (answering := await self.watch.answers()) != {self.mac(node)}:
+            assert time.monotonic() < ends, f"{answering} answer instead of {node.node}"
+
     def cable(self, node: WireProcess, *, plugged: bool) -> None:
         """Pull or plug the cable of a node at the switch."""
         state = "up" if plugged else "down"
