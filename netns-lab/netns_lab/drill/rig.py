@@ -86,6 +86,15 @@ class Rig:
 
         until(f"{count} next hops for {self.address}", there, SETTLE_LIMIT_S)
 
+    def wait_bfd(self, count: int) -> None:
+        """Return when the router has `count` BFD sessions up: BGP is up a second or two before."""
+
+        def there() -> bool:
+            sessions = json.loads(self.lab.vtysh("show bfd peers json") or "[]")
+            return sum(session["status"] == "up" for session in sessions) == count
+
+        until(f"{count} BFD sessions", there, SETTLE_LIMIT_S)
+
     def next_hops(self) -> list[str]:
         """Return the next hops of the router's kernel route for the address."""
         answer = self.lab.exec("router", ["ip", "-j", "route", "show", self.address])

@@ -70,6 +70,7 @@ def _settle(scenario: Scenario, rig: Rig) -> str:
     if not scenario.layer2:
         target = rig.nodes[0]
         rig.settle(_backends(scenario, rig, target))
+        rig.wait_bfd(len(rig.nodes))  # first: a session that BFD ends takes its routes along
         rig.wait_routes(len(rig.nodes))
         return target
     # Any endpoint lets the address have an owner; then the backends go where they shall be.
