@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
 
+from controller.admission.process import admitting
+from controller.admission.webhook import Webhook
 from controller.metrics import AllocatorCollector, Reading
 from controller.reconciler import Reconciler
 from kube.client import Client
@@ -19,9 +21,19 @@ from kube.election.driver import Elector
 from kube.lease import Terms
 from kube.objects import ObjectName
 from kube.pod import Pages, run, serving
-from kube.snapshot import Kind
+from kube.snapshot import Kind, Snapshot
+from kube.store import Changes
 
 LEASE = "herald-controller"
+ANNOUNCING = (
+    Kind.L2_ADVERTISEMENT,
+    Kind.BGP_ADVERTISEMENT,
+    Kind.BGP_PEER,
+    Kind.BFD_PROFILE,
+    Kind.COMMUNITY,
+)
+"""What the speakers alone act on."""
+WEBHOOK_PORT = 9443
 RELEASE_WITHIN_S = 3.0
 """How long the end waits for writes under way and for the Lease to be given up."""
 
@@ -46,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "metrics-port", "9130", "port of /metrics; 0 serves none")
     _flag(parser, "health-port", "17473", "port of /healthz and /readyz")
     _flag(parser, "health-host", "127.0.0.1", "their address: that of the Pod, where probed")
+    _flag(parser, "webhook-port", str(WEBHOOK_PORT), "port of the admission webhook; 0 serves none")
+    _flag(parser, "webhook-host", "", "its address, that of the Pod; without one all addresses")
     _flag(parser, "pod-name", socket.gethostname(), "name of this replica in the Lease")
     _flag(parser, "lease-s", "15", "seconds after which a silent leader is replaced")
     return parser
@@ -70,6 +84,8 @@ def selections(namespace: str) -> tuple[Selection, ...]:
         Selection(Kind.NODE),
         # MetalLB's controller may run here too; its Pods have two kinds of labels.
         Selection(Kind.POD, namespace),
+        # Not needed to give addresses: judged on admission, and what is refused is reported.
+        *(Selection(kind, namespace) for kind in ANNOUNCING),
     )
 
 
@@ -88,16 +104,31 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
         reconciler = Reconciler(
             client, elector, namespace=flags.namespace, lb_class=flags.lb_class or None
         )
-        watcher = Watcher(client, selections(flags.namespace), reconciler.on_change)
         registry = CollectorRegistry()
+        webhook = Webhook(flags.namespace, registry)
+
+        def on_change(snapshot: Snapshot, changes: Changes) -> None:
+            webhook.on_change(snapshot)
+            reconciler.on_change(snapshot, changes)
+
+        watcher = Watcher(client, selections(flags.namespace), on_change)
         registry.register(AllocatorCollector(lambda: _reading(reconciler)))
-        async with serving(
+        pages = serving(
             Pages(ready=reconciler.readiness),
             registry,
             health_port=flags.health_port,
             health_host=flags.health_host,
             metrics_port=flags.metrics_port,
-        ):
+        )
+        admission = admitting(
+            client,
+            webhook,
+            registry,
+            namespace=flags.namespace,
+            host=flags.webhook_host,
+            port=flags.webhook_port,
+        )
+        async with pages, admission:
             await _run_until(stop, elector, reconciler, watcher)
 
 

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.admission.review import KINDS
+from controller.admission.trust import CONFIGURATION, host_of
+from controller.admission.webhook import PATH
 from kube.api import RESOURCES
 
 ROOT = Path(__file__).parent.parent
@@ -138,6 +141,37 @@ def test_role_bindings_lead_to_roles_and_accounts() -> None:
     assert SPEAKER["serviceAccountName"] == "herald-speaker"
 
 
+def test_webhook_asks_the_controllers_about_every_kind_that_people_write() -> None:
+    service = one("Service", "base/webhook.yaml")
+    (port,) = service["spec"]["ports"]
+    ports = {each["name"]: each["containerPort"] for each in CONTAINERS["controller"]["ports"]}
+    assert ports[port["targetPort"]] == daemon("controller").WEBHOOK_PORT
+    policy = one("NetworkPolicy", "base/networkpolicy.yaml")
+    let_in = {each["port"] for rule in policy["spec"]["ingress"] for each in rule["ports"]}
+    assert let_in == set(ports.values())
+
+    configuration = one("ValidatingWebhookConfiguration", "base/webhook.yaml")
+    assert configuration["metadata"]["name"] == CONFIGURATION
+    (webhook,) = configuration["webhooks"]
+    client = webhook["clientConfig"]["service"]
+    assert f"{client['name']}.{client['namespace']}.svc" == host_of("metallb-system")
+    assert (client["port"], client["path"]) == (port["port"], PATH)
+    assert (webhook["failurePolicy"], webhook["sideEffects"]) == ("Ignore", "None")
+    judged = {
+        (operation, version, resource)
+        for rule in webhook["rules"]
+        for operation in rule["operations"]
+        for version in rule["apiVersions"]
+        for resource in rule["resources"]
+    }
+    written = {
+        (operation, RESOURCES[kind].version, RESOURCES[kind].plural)
+        for kind in KINDS
+        for operation in ("CREATE", "UPDATE")
+    }
+    assert judged == written | {("DELETE", "v1beta1", "bfdprofiles")}
+
+
 def test_metrics_of_alerts_and_dashboard_are_made_by_somebody() -> None:
     folder = MANIFESTS / "components/monitoring"
     texts = (folder / "rules.yaml").read_text() + (folder / "herald.json").read_text()
@@ -191,6 +225,7 @@ def test_overlay_renders(overlay: str) -> None:
     names = {each["name"] for each in speaker["spec"]["template"]["spec"]["containers"]}
     assert names == {"wire", "brain"} | ({"bgp"} if overlay != "l2-only" else set())
     cluster = {"CustomResourceDefinition", "Namespace", "ClusterRole", "ClusterRoleBinding"}
+    cluster.add("ValidatingWebhookConfiguration")
     for obj in rendered:
         namespace = None if obj["kind"] in cluster else "metallb-system"
         assert obj["metadata"].get("namespace") == namespace

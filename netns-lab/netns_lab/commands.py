@@ -73,7 +73,8 @@ def controller_process(plan: LabPlan, state: StateFolder, log_level: str) -> Pro
     argv = (
         *(_script(CONTROLLER), "--kubeconfig", str(state.kubeconfig(CONTROLLER))),
         *("--namespace", HERALD_NAMESPACE, "--pod-name", CONTROLLER_POD),
-        *("--log-level", log_level),
+        # The embedded API server asks no webhooks.
+        *("--log-level", log_level, "--webhook-port", "0"),
     )
     return _on_control(plan, state, "controller", argv)
 

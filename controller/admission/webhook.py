@@ -1,0 +1,110 @@
+"""The HTTPS server that the API server asks before it stores one of Herald's objects.
+
+It answers from the snapshot that the controller's watch keeps, on every replica. Without a
+certificate yet it refuses every handshake, which to the API server is a webhook that is down: by
+the failure policy `Ignore` that blocks nobody.
+"""
+
+import logging
+import os
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from controller.admission.certificate import Material
+from controller.admission.judgement import Standing, judge, standing_of
+from controller.admission.review import JunkError, answer, parse_review
+from kube.pod import PodError
+from kube.snapshot import Snapshot
+
+LOG = logging.getLogger("controller.admission")
+
+PATH = "/validate"
+MAX_REVIEW = 8 * 2**20
+"""The API server takes requests of up to 3 MiB; a review holds the object twice."""
+
+
+class Webhook:
+    """Judges reviews by the last snapshot it was shown."""
+
+    def __init__(self, namespace: str, registry: CollectorRegistry) -> None:
+        self._namespace = namespace
+        self._snapshot = Snapshot()
+        self._standing: Standing | None = None
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._reviews = Counter(
+            "herald_admission_reviews",
+            "Reviews that the API server asked for",
+            ["kind", "answer"],
+            registry=registry,
+        )
+
+    def on_change(self, snapshot: Snapshot) -> None:
+        """Take the cluster as it is now."""
+        self._snapshot = snapshot
+
+    def present(self, material: Material) -> None:
+        """Use this certificate for new connections; those that are open stay."""
+        # OpenSSL's loader wants a file, and the root file system is read-only.
+        descriptor = os.memfd_create("webhook", os.MFD_CLOEXEC)
+        try:
+            os.write(descriptor, material.certificate + material.key)
+            self._context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+
+    @asynccontextmanager
+    async def serving(self, host: str, port: int) -> AsyncGenerator[None, None]:
+        """Serve while the context lasts; no host means all addresses."""
+        app = web.Application(client_max_size=MAX_REVIEW)
+        app.router.add_post(PATH, self._validate)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, host or None, port, ssl_context=self._context).start()
+            except OSError as error:
+                raise PodError(
+                    f"cannot listen on port {port}: {error.strerror or error}: choose another "
+                    "--webhook-port, or 0 for no webhook"
+                ) from error
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _validate(self, http: web.Request) -> web.Response:
+        try:
+            request = parse_review(await http.read())
+        except JunkError as error:
+            self._reviews.labels("", "junk").inc()
+            LOG.warning("no review", extra={"fields": {"from": http.remote, "error": str(error)}})
+            return web.Response(status=400, text=f"{error}\n")
+        self._standing = _current(self._standing, self._snapshot)
+        judgement = judge(request, self._standing, self._namespace)
+        word = "allowed" if judgement.allowed else "refused"
+        self._reviews.labels(request.kind.value, word).inc()
+        if not judgement.allowed:
+            fields = {"object": f"{request.kind.value} {request.name}", "why": judgement.sentences}
+            LOG.info("refused", extra={"fields": fields})
+        return web.json_response(answer(request, judgement))
+
+
+def gauge_expiry(registry: CollectorRegistry, expires: Callable[[], datetime | None]) -> None:
+    """Show when the certificate runs out, 0 while there is none."""
+    gauge = Gauge(
+        "herald_webhook_certificate_expires_timestamp_seconds",
+        "When the webhook's certificate runs out, 0 without one",
+        registry=registry,
+    )
+    gauge.set_function(lambda: at.timestamp() if (at := expires()) else 0.0)
+
+
+def _current(standing: Standing | None, snapshot: Snapshot) -> Standing:
+    if standing is not None and standing.snapshot is snapshot:
+        return standing
+    return standing_of(snapshot, standing)
