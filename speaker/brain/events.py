@@ -6,7 +6,7 @@ from typing import Any
 from kube.objects import ObjectName, Service
 from speaker.brain.moves import Move
 from speaker.policy.decide import Decision
-from speaker.policy.gates import Protocol
+from speaker.policy.gates import EVERYWHERE, Gate, Protocol
 from speaker.seam.messages import ConflictReport
 
 COMPONENT = "herald-speaker"
@@ -50,6 +50,34 @@ def on_conflict(conflict: ConflictReport, service: Service, node: str) -> Servic
         ANNOUNCE_FAILED,
         f"{conflict.mac} answers for {conflict.address} on {conflict.interface} of node {node} and "
         "is no speaker: take the address from that host, or from the pool",
+        warning=True,
+    )
+
+
+def unserved(decision: Decision) -> list[ObjectName]:
+    """Return the sharers that another node could serve, while this one has their address.
+
+    A Service that no node could serve, having no endpoint, is nobody's conflict.
+    """
+    hopeless = EVERYWHERE | {Gate.ENDPOINT}
+    return [
+        each.service
+        for each in decision.services
+        if decision.may and each.closed and not any(gate.gate in hopeless for gate in each.closed)
+    ]
+
+
+def on_unserved(decision: Decision, name: ObjectName, service: Service, node: str) -> ServiceEvent:
+    """Return the Event for a Service whose address is announced for others that share it."""
+    gates = [gate for each in decision.services if each.service == name for gate in each.closed]
+    served = ", ".join(str(e.service) for e in decision.services if e.service != name)
+    why = f" ({gates[0].object}: {gates[0].sentence})" if gates else ""
+    return ServiceEvent(
+        name,
+        service.uid,
+        ANNOUNCE_FAILED,
+        f"{decision.address} is shared with {served}; no node can serve all of them, and node "
+        f"{node} has it without serving this Service{why}",
         warning=True,
     )
 

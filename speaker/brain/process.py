@@ -18,7 +18,7 @@ from kube.objects import Address
 from kube.pod import Pages, serving
 from kube.snapshot import Kind
 from speaker.brain.driver import Channel, EventWriter, LastGood
-from speaker.brain.events import against, on_conflict, on_move
+from speaker.brain.events import against, on_conflict, on_move, on_unserved, unserved
 from speaker.brain.home import Homes
 from speaker.brain.identity import CLUSTER_NAMESPACE
 from speaker.brain.metrics import Tallies, metrics
@@ -27,7 +27,8 @@ from speaker.brain.prober import Prober
 from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler
 from speaker.brain.state import State
 from speaker.brain.status import Reports, status
-from speaker.policy.deciding import Deciding
+from speaker.policy.decide import Decision
+from speaker.policy.deciding import Decided, Deciding
 from speaker.policy.gates import Protocol
 from speaker.policy.health import Health
 from speaker.policy.view import SPEAKER_LABELS, Self
@@ -124,6 +125,7 @@ class Brain:
             wire=self._wire,
             bgp=self._bgp,
             wake_prober=self._prober.wake,
+            on_decided=self._on_decided,
             on_settled=self._last_good.changed,
         )
         self._events = EventWriter(client, own.node)
@@ -218,6 +220,27 @@ class Brain:
         if home and report.state is OwnerState.OWNED and not greeting:
             for service in self._state.deciding.view.services(move.address):
                 self._events.add(on_move(move, service, Protocol.LAYER2))
+
+            self._tell_unserved(self._state.deciding.decisions.get((Protocol.LAYER2, move.address)))
+
+    def _on_decided(self, decided: Decided) -> None:
+        before, after = decided.before, decided.after
+        if after is None or decided.protocol is Protocol.BGP or not unserved(after):
+            return
+        if before is not None and unserved(before) == unserved(after):
+            return
+        owners = self._wire.mirror.of(OwnerReport)
+        if any(o.address == after.address and o.state is OwnerState.OWNED for o in owners):
+            self._tell_unserved(after)
+
+    def _tell_unserved(self, decision: Decision | None) -> None:
+        """Write Events for Services whose address is here for the sake of others alone."""
+        if decision is None:
+            return
+        for name in unserved(decision):
+            service = self._state.snapshot.services.get(name)
+            if service is not None:
+                self._events.add(on_unserved(decision, name, service, self._state.own.node))
 
     def _lose(self, peer: str) -> None:
         self._greeted.discard(peer)

@@ -63,12 +63,14 @@ class Reconciler:
         wire: Channel,
         bgp: Channel,
         wake_prober: Callable[[], None],
+        on_decided: Callable[[Decided], None],
         on_settled: Callable[[], None],
     ) -> None:
         self.state = state
         self._wire = wire
         self._bgp = bgp
         self._wake_prober = wake_prober
+        self._on_decided = on_decided
         self._on_settled = on_settled
         self._wake = asyncio.Event()
         self._verdicts: Verdicts = {}
@@ -154,6 +156,7 @@ class Reconciler:
         changed, prefixes = self.state.deciding.step(verdicts, lambda: loop.time() < until)
         for each in changed:
             _log(each)
+            self._on_decided(each)
             if each.protocol is Protocol.LAYER2:
                 self._wire.send(self._address(each))
         for prefix in prefixes:

@@ -7,7 +7,7 @@ import pytest
 
 from kube.objects import ObjectName, Secret
 from kube.snapshot import Snapshot
-from speaker.brain.events import against, body, on_conflict, on_move
+from speaker.brain.events import against, body, on_conflict, on_move, on_unserved, unserved
 from speaker.brain.home import Homes
 from speaker.brain.identity import hello_keys, identity
 from speaker.brain.moves import HISTORY, Move, Moves
@@ -31,7 +31,7 @@ from speaker.seam.messages import (
     OwnerState,
 )
 from tests.builders import namespace, node, service
-from tests.speaker.policy.clusters import VIP, basics, decide
+from tests.speaker.policy.clusters import VIP, basics, decide, shared
 
 ADDRESS = ip_address(VIP)
 KEY = bytes(range(32))
@@ -194,6 +194,19 @@ class TestEvents:
         assert made["metadata"]["namespace"] == "a"
         assert made["involvedObject"]["uid"] == "uid-a/web"
         assert made["type"] == "Warning"
+
+    def test_a_sharer_without_any_endpoint_is_no_conflict(self) -> None:
+        decision = decide(*shared("node1", ""))
+        assert decision.uncounted
+        assert unserved(decision) == []
+
+    def test_a_sharer_that_is_not_served_hears_of_it(self) -> None:
+        decision = decide(*shared("node1", "node2"))
+        [young] = unserved(decision)
+        event = on_unserved(decision, young, service("young"), "node1")
+        assert event.service == young
+        assert "shared with default/old" in event.message
+        assert "no usable endpoint is on node node1" in event.message
 
     @pytest.mark.parametrize(
         ("state", "word"),

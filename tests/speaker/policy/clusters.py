@@ -90,6 +90,23 @@ def basics(**changes: Any) -> list[Any]:
     ]
 
 
+def shared(*on: str, traffic_policy: str = "Local") -> list[Any]:
+    """Two Services on one address; `on` says on which node each has its endpoint."""
+    names = ("old", "young")
+    state: list[Any] = [
+        node("node1"),
+        node("node2"),
+        pool("first", "192.168.4.10-192.168.4.20"),
+        l2_advertisement(),
+    ]
+    for number, (name, where) in enumerate(zip(names, on, strict=True)):
+        created = f"2026-01-0{number + 1}T00:00:00Z"
+        state.append(service(name, ingress=[VIP], created=created, traffic_policy=traffic_policy))
+        if where:
+            state.append(endpoints(name, where))
+    return state
+
+
 def speaker_pod(on: str) -> objects.Pod:
     labels = {"app.kubernetes.io/name": "herald", "app.kubernetes.io/component": "speaker"}
     return objects.Pod(ObjectName(HERALD, f"speaker-{on}"), f"uid-{on}", labels, on, ready=True)

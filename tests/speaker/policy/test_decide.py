@@ -11,27 +11,18 @@ from speaker.policy.gates import Gate, Protocol
 from speaker.policy.health import NODE_PORT, Verdict
 from speaker.policy.intents import address_intent, expected_nodes
 from speaker.policy.view import EXCLUDE_LABEL
-from tests.builders import endpoints, l2_advertisement, node, pool, service
-from tests.speaker.policy.clusters import VIP, basics, decide, gates, speaker_pod, view
+from tests.builders import endpoints, l2_advertisement, node, service
+from tests.speaker.policy.clusters import (
+    VIP,
+    basics,
+    decide,
+    gates,
+    shared,
+    speaker_pod,
+    view,
+)
 
 CHECK = 31000
-
-
-def shared(*on: str, traffic_policy: str = "Local") -> list[Any]:
-    """Two Services on one address; `on` says on which node each has its endpoint."""
-    names = ("old", "young")
-    state: list[Any] = [
-        node("node1"),
-        node("node2"),
-        pool("first", "192.168.4.10-192.168.4.20"),
-        l2_advertisement(),
-    ]
-    for number, (name, where) in enumerate(zip(names, on, strict=True)):
-        created = f"2026-01-0{number + 1}T00:00:00Z"
-        state.append(service(name, ingress=[VIP], created=created, traffic_policy=traffic_policy))
-        if where:
-            state.append(endpoints(name, where))
-    return state
 
 
 def test_sharers_need_a_node_that_suits_all_of_them() -> None:
