@@ -183,7 +183,7 @@ async def test_garbage_on_the_bfd_ports_is_counted_and_moves_nothing() -> None:
         def counted() -> float:
             return sum(v for k, v in lab.wire.metrics().items() if "bfd_dropped" in k)
 
-        await until(lambda: counted() >= 500, "the garbage is counted")
+        await until(lambda: counted() >= 100, "the garbage is counted")
         assert lab.state() is BfdState.UP
         assert (
             BfdState.DOWN not in lab.bgp.states(ROUTER)[lab.bgp.states(ROUTER).index(BfdState.UP) :]
