@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+import pytest
+
 from speaker.seam.messages import BfdIntent, BfdReport, BfdState, SessionState
 from tests.lab.bgp_lab import (
     ROUTER,
@@ -25,10 +27,23 @@ from tests.lab.wire_lab import WireProcess, identity
 
 pytestmark = needs_lab
 VIP = "192.168.4.10/32"
-FRR_CONFIG = (
-    frr_config("bfd", "bfd profile fast")
-    + "bfd\n profile fast\n  receive-interval 100\n  transmit-interval 100\n"
-)
+PROFILE = "bfd\n profile fast\n  receive-interval 100\n  transmit-interval 100\n"
+KNOWN = frr_config("bfd", "bfd profile fast") + PROFILE
+"The router names this node."
+
+DYNAMIC = f"""log file /dev/null
+router bgp 64513
+ bgp router-id {ROUTER}
+ no bgp ebgp-requires-policy
+ neighbor nodes peer-group
+ neighbor nodes remote-as 64512
+ neighbor nodes bfd
+ neighbor nodes bfd profile fast
+ bgp listen range 10.9.0.0/24 peer-group nodes
+ address-family ipv4 unicast
+  neighbor nodes activate
+{PROFILE}"""
+"It takes whoever comes, and runs BFD only with those that have a BGP session."
 INTENT = BfdIntent(ip_address(ROUTER), ip_address(SPEAKER), transmit_ms=100, receive_ms=100)
 
 
@@ -52,9 +67,9 @@ class WholeLab:
 
 
 @contextlib.asynccontextmanager
-async def whole_lab(*flags: str) -> AsyncIterator[WholeLab]:
+async def whole_lab(*flags: str, config: str = KNOWN) -> AsyncIterator[WholeLab]:
     """Run both, with BFD up and the route in the router's kernel."""
-    async with bgp_lab(FRR_CONFIG, *flags) as bgp, kernel_of(bgp.namespaces.router) as kernel:
+    async with bgp_lab(config, *flags) as bgp, kernel_of(bgp.namespaces.router) as kernel:
         wire = WireProcess(bgp.namespaces.speaker, "node1", bgp.folder)
         wire.intents = [identity("node1"), INTENT]
         try:
@@ -92,8 +107,9 @@ def heal(lab: WholeLab) -> None:
     run("ip", "netns", "exec", lab.bgp.namespaces.speaker, *delete)
 
 
-async def test_a_cut_path_withdraws_within_detection_time_and_all_comes_back() -> None:
-    async with whole_lab() as lab:
+@pytest.mark.parametrize("config", [KNOWN, DYNAMIC], ids=["known", "dynamic"])
+async def test_a_cut_path_withdraws_within_detection_time_and_all_comes_back(config: str) -> None:
+    async with whole_lab(config=config) as lab:
         began = time.monotonic()
         cut(lab)
         gone = await lab.kernel.until({VIP}, there=False)
