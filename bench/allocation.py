@@ -198,7 +198,7 @@ async def api_server(folder: Path) -> AsyncIterator[Live]:
         url = (await process.stdout.readline()).decode().rpartition(" ")[2].strip()
         (folder / "kubeconfig").write_text(kubeconfig(url))
         async with Client.connect(str(folder / "kubeconfig")) as client:
-            yield Live(client, str(folder / "kubeconfig"))
+            yield Live(client, str(folder / "kubeconfig"), url)
     finally:
         process.terminate()
         await process.wait()

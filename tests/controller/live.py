@@ -34,9 +34,10 @@ class Leads:
 class Live:
     """The API server, a client of ours, and what the controller did with its own."""
 
-    def __init__(self, client: Client, kubeconfig: str) -> None:
+    def __init__(self, client: Client, kubeconfig: str, url: str) -> None:
         self.client = client
         self.kubeconfig = kubeconfig
+        self.url = url
 
     async def create_pool(self, name: str, *addresses: str, **spec: Any) -> None:
         body = {
@@ -95,7 +96,7 @@ async def live(folder: Path) -> AsyncIterator[Live]:
         path = folder / "kubeconfig"
         path.write_text(kubeconfig(server.url))
         async with Client.connect(str(path)) as client:
-            yield Live(client, str(path))
+            yield Live(client, str(path), server.url)
 
 
 @asynccontextmanager

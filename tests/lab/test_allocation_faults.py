@@ -1,0 +1,108 @@
+"""A controller behind an API server that breaks while it allocates: nothing is lost or doubled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from controller.main import selections
+from controller.reconciler import Reconciler
+from kube.client import Client
+from kube.driver import Watcher
+from kube.election.driver import Elector
+from kube.lease import Terms
+from kube.objects import ObjectName
+from netns_lab.faults.modes import PASS, Fault, Mode
+from netns_lab.faults.proxy import FaultProxy, Upstream
+from tests.controller.live import NAMESPACE, Live, kubeconfig, live, until
+
+pytestmark = pytest.mark.netns
+
+BEFORE, AFTER = 15, 40
+TERMS = Terms(lease_duration_s=2.0, renew_deadline_s=1.4, retry_s=0.3)
+STATUS = "/status"
+
+
+@asynccontextmanager
+async def behind_proxy(there: Live, folder: Path) -> AsyncIterator[tuple[FaultProxy, Reconciler]]:
+    """Run an elected controller whose every request goes through a proxy that can break."""
+    server = urlsplit(there.url)
+    proxy = FaultProxy("127.0.0.1", 0, Upstream(str(server.hostname), int(server.port or 0)))
+    await proxy.start()
+    path = folder / "proxied"
+    path.write_text(kubeconfig(f"http://127.0.0.1:{proxy.port}"))
+    try:
+        async with Client.connect(str(path)) as client, asyncio.TaskGroup() as tasks:
+            elector = Elector(
+                client,
+                ObjectName(NAMESPACE, "herald-controller"),
+                "one",
+                lambda role: reconciler.on_role(role),  # noqa: PLW0108 - made below
+                terms=TERMS,
+            )
+            reconciler = Reconciler(client, elector, namespace=NAMESPACE, lb_class=None)
+            watcher = Watcher(client, selections(NAMESPACE), reconciler.on_change)
+            running = [tasks.create_task(p.run()) for p in (elector, reconciler, watcher)]
+            try:
+                yield proxy, reconciler
+            finally:
+                for task in running:
+                    task.cancel()
+    finally:
+        await proxy.stop()
+
+
+def all_have_one(there: Live, count: int) -> Callable[[], object]:
+    async def found() -> dict[str, list[str]] | None:
+        every = await there.all_addresses()
+        return every if sum(bool(got) for got in every.values()) >= count else None
+
+    return found
+
+
+async def took_effect(there: Live, reconciler: Reconciler) -> bool:
+    """Tell whether writes failed, leading ended, or everything went well all the same."""
+    if reconciler.write_errors >= 3 or reconciler.planner is None:
+        return True
+    every = await there.all_addresses()
+    return sum(bool(got) for got in every.values()) >= AFTER - 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(Mode.ERROR, verbs=("PATCH",)), id="writes are answered 500"),
+        pytest.param(Fault(Mode.ERROR, verbs=("PATCH",), code=429), id="writes are answered 429"),
+        pytest.param(Fault(Mode.HANG, match=STATUS), id="writes are done and not answered"),
+        pytest.param(Fault(Mode.HALF, verbs=("PATCH",)), id="writes are answered by half"),
+        pytest.param(Fault(Mode.CLOSE, verbs=("PATCH",)), id="writes are cut off"),
+        pytest.param(Fault(Mode.SLOW, delay_ms=300), id="everything is slow"),
+        pytest.param(Fault(Mode.GONE), id="watches are gone"),
+        pytest.param(Fault(Mode.HALF), id="watches break off in a line"),
+        pytest.param(Fault(Mode.OUTAGE), id="everything is frozen"),
+        pytest.param(Fault(Mode.REFUSE), id="nobody listens"),
+    ],
+)
+async def test_nothing_is_lost_or_doubled(tmp_path: Path, fault: Fault) -> None:
+    async with live(tmp_path) as there, behind_proxy(there, tmp_path) as (proxy, reconciler):
+        await there.create_pool("pool", "192.168.4.0/26")
+        for i in range(BEFORE):
+            await there.create_service(f"s{i}")
+        before = await until(all_have_one(there, BEFORE), 10.0)
+
+        await proxy.set_fault(fault)
+        for i in range(BEFORE, AFTER):
+            await there.create_service(f"s{i}")
+        await there.patch_service("s0", {"spec": {"type": "ClusterIP"}})
+        await until(lambda: took_effect(there, reconciler), 10.0)
+        await proxy.set_fault(PASS)
+
+        after = await until(all_have_one(there, AFTER - 1), 20.0)
+        given = [address for addresses in after.values() for address in addresses]
+        assert len(given) == len(set(given))
+        kept = {name: got for name, got in before.items() if name != "s0"}
+        assert {name: after[name] for name in kept} == kept
+        await until(lambda: reconciler.planner is not None, 10.0)
