@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "kubeconfig", "", "kubeconfig file; without it the Pod's service account")
     _flag(parser, "namespace", "metallb-system", "where Herald and its objects are")
     _flag(parser, "lb-class", "", "serve Services of this loadBalancerClass instead of none")
+    _flag(parser, "beside-metallb", "wait", "wait while MetalLB's controller runs, or ignore it")
     _flag(parser, "log-level", "info", "debug, info, warning or error")
     _flag(parser, "metrics-port", "9130", "port of /metrics; 0 serves none")
     _flag(parser, "health-port", "17473", "port of /healthz and /readyz")
@@ -102,7 +103,11 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
             terms=terms,
         )
         reconciler = Reconciler(
-            client, elector, namespace=flags.namespace, lb_class=flags.lb_class or None
+            client,
+            elector,
+            namespace=flags.namespace,
+            lb_class=flags.lb_class or None,
+            heeds_metallb=flags.beside_metallb != "ignore",
         )
         registry = CollectorRegistry()
         webhook = Webhook(flags.namespace, registry)

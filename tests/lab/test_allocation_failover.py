@@ -63,6 +63,7 @@ async def controller(there: Live, name: str) -> AsyncIterator[Controller]:
         "lease-s": LEASE_S,
         "metrics-port": port,
         "health-port": free_port(),
+        "webhook-port": 0,
     }
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
