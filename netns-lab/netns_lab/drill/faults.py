@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from netns_lab.commands import SPEAKER, process_name
 from netns_lab.drill import objects
 from netns_lab.drill.rig import Rig
 from netns_lab.drill.settle import until
@@ -177,5 +178,7 @@ def _killed(scene: Scene, process: str) -> float:
 
 
 def _speaker_is_gone(scene: Scene) -> bool:
+    # A real kube-proxy, and a controller, may run on the node too: they stay.
+    names = {process_name(each, scene.target) for each in SPEAKER}
     processes = scene.lab.status()["processes"]
-    return not any(p["host"] == scene.target and p["state"] == "running" for p in processes)
+    return not any(p["process"] in names and p["state"] == "running" for p in processes)
