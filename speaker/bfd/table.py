@@ -136,8 +136,9 @@ class SessionTable:
         if entry is None or entry.leaves_at is not None:
             return
         interval_s = entry.session.transmit_interval_us * 1e-6
-        entry.leaves_at = now + entry.intent.multiplier * interval_s  # RFC 5880 6.8.16
         entry.session.disable(now)
+        self._report(peer)
+        entry.leaves_at = now + entry.intent.multiplier * interval_s  # RFC 5880 6.8.16
 
     def disable_all(self, now: float) -> None:
         """Enter AdminDown with every peer, since this node leaves."""

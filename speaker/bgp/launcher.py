@@ -13,6 +13,8 @@ seen to fail in exactly this version, which is therefore pinned:
 * Keepalives are always a third of the hold time. → A neighbour's description may give seconds.
 * Reconnecting backs off up to a minute after an outage of the router. → At most five seconds.
 * A command's routes are taken fifty a turn, and turns are 10 ms apart. → All of a command at once.
+* A session that the router ended for BFD is opened again within 15 ms. FRR then still frees what it
+  had for the peer, and a dynamic neighbour is left without BFD for good. → After a quarter second.
 * Leaving root fails where the user has no name. → The supervisor has the right user already.
 * A dead supervisor, or a dead ExaBGP, leaves a child behind. → The kernel kills it.
 """
@@ -39,6 +41,7 @@ from exabgp.configuration.configuration import Configuration
 from exabgp.reactor.api.command.command import Command
 from exabgp.reactor.daemon import Daemon
 from exabgp.reactor.loop import Reactor
+from exabgp.reactor.peer import Peer
 from exabgp.reactor.protocol import Protocol
 from exabgp.version import version
 
@@ -46,6 +49,10 @@ MENDED_VERSION = "5.0.15"
 PR_SET_PDEATHSIG = 1
 BACKOFF_LIMIT_S = 5
 ROUTES_PER_TURN = 500
+BFD_DOWN = (6, 10)
+"Cease, BFD Down: RFC 9384."
+AFTER_BFD_DOWN_S = 0.25
+"A tenth was enough in six tries; BFD itself takes seconds to be up again."
 KEEPALIVE_WORDS = "keepalive "
 API_PROCESS = "speaker"
 
@@ -138,6 +145,18 @@ def mend_timers() -> None:
     exabgp.reactor.delay.Delay.increase = increase
 
 
+def wait_after_bfd_down() -> None:
+    """Give a router that ended the session for BFD time to forget it."""
+    reset = Peer._reset
+
+    def reset_and_wait(self: Anything, message: str = "", error: Anything = "") -> None:
+        reset(self, message, error)
+        if (getattr(error, "code", 0), getattr(error, "subcode", 0)) == BFD_DOWN:
+            self._delay._time = time.monotonic() + AFTER_BFD_DOWN_S
+
+    Peer._reset = reset_and_wait
+
+
 def run() -> None:
     """Mend ExaBGP and become it; the arguments are its own."""
     if version != MENDED_VERSION:
@@ -149,6 +168,7 @@ def run() -> None:
     mend_reload()
     count_pending()
     mend_timers()
+    wait_after_bfd_down()
     sys.argv[0] = "exabgp"
     sys.exit(main())
 

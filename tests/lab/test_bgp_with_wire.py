@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from speaker.seam.messages import BfdIntent, BfdReport, BfdState, SessionState
+from speaker.seam.messages import BfdIntent, BfdRemoved, BfdReport, BfdState, SessionState
 from tests.lab.bgp_lab import (
     ROUTER,
     SPEAKER,
@@ -141,3 +141,20 @@ async def test_wire_and_bgp_stopped_together_withdraw_before_bfd_ends() -> None:
         assert 1.0 <= gone - began < 2.0, "de-preferred for the wait, and no longer"
         await until(lab.bgp.speaker.ended, "bgp's end")
         assert lab.bgp.speaker.status == 0
+
+
+async def test_bfd_that_was_taken_away_and_given_back_protects_a_dynamic_neighbour_again() -> None:
+    async with whole_lab(config=DYNAMIC) as lab:
+        lab.wire.tell(BfdRemoved(INTENT.peer))
+        await lab.kernel.until({VIP}, there=False)
+        await lab.kernel.until({VIP})
+        await until(lambda: lab.bfd() is BfdState.ADMIN_DOWN, "BFD's end")
+        lab.wire.tell(INTENT)
+
+        await until(lambda: bfdd_says_up(lab.bgp), "BFD up at the router")
+
+
+def bfdd_says_up(lab: BgpLab) -> bool:
+    """Tell whether the router has a session with us that is up."""
+    found = lab.frr.json("show bfd peers")
+    return bool(found and found[0]["status"] == "up")

@@ -117,6 +117,7 @@ def test_a_removed_session_tells_the_neighbour_and_is_forgotten() -> None:
     wire.run(5.0)
 
     assert wire.right.reports[-1][1].state is BfdState.ADMIN_DOWN
+    assert wire.left.reports[-1][1].diagnostic == "administratively-down"
     assert wire.left.table.session(RIGHT) is None
     wire.left.table.want(intent(RIGHT), wire.now)
     wire.run_until(wire.both_up)
