@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
@@ -19,6 +20,7 @@ from speaker.policy.decide import Verdicts
 from speaker.policy.deciding import Decided
 from speaker.policy.eligibility import drained
 from speaker.policy.gates import Protocol
+from speaker.policy.health import NODE_PORT, Verdict
 from speaker.policy.intents import address_intent, expected_nodes
 from speaker.seam.messages import (
     AddressIntent,
@@ -99,6 +101,23 @@ class Reconciler:
     def restored(self) -> None:
         """Take note that the channels say what was last good."""
         self._restored = {p for p in Protocol if not self.state.deciding.started(p)}
+        if self.state.health_gates:
+            self._want([NODE_PORT])
+        self._retell_restored()
+
+    def _retell_restored(self) -> None:
+        """Let what was last good begin where the service proxy is well.
+
+        A proxy that came up without the API server has programmed nothing, and says so. The
+        Services' own ports are not known here.
+        """
+        well = self._verdicts.get(NODE_PORT, Verdict.UNPROVEN) is Verdict.OPEN
+        may_begin = well or not self.state.health_gates
+        for message in self.restored_messages():
+            if isinstance(message, AddressIntent):
+                self._wire.send(self._wire.told.set(replace(message, may_begin=may_begin)))
+            elif isinstance(message, RouteIntent):
+                self._bgp.send(self._bgp.told.set(replace(message, may_begin=may_begin)))
 
     def take_change(self, snapshot: Snapshot, changes: Changes) -> None:
         """Take what the API server says now."""
@@ -119,6 +138,7 @@ class Reconciler:
         if self.state.health_gates:
             self.state.deciding.mark_ports(changed)
             self._wake.set()
+            self._retell_restored()
 
     def tell_freshness(self, age_s: float) -> None:
         """Say how old the knowledge of the API is."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from speaker.brain.lastgood import from_lines, to_lines
-from speaker.brain.process import Brain
+from speaker.brain.process import Brain, Settings
+from speaker.policy.view import Self
 from speaker.seam.messages import AddressIntent, AddressRemoved, Drain, PeerIntent, RouteIntent
 from tests.speaker.brain.cluster import (
     VIP,
@@ -160,3 +161,27 @@ async def test_losing_the_api_withdraws_nothing(first: Cluster) -> None:
         await first.server.stop()
         await until(lambda: parts.status()["api"]["age_s"] > 0)
         assert [i.fit for i in wire.holds(AddressIntent)] == [True]
+
+
+@pytest.mark.parametrize("gates", [True, False], ids=["gates on", "gates off"])
+async def test_what_was_last_good_begins_only_where_the_service_proxy_is_well(
+    tmp_path: Path, gates: bool
+) -> None:
+    """What the file says of that is of another time; no proxy answers here."""
+    kept = tmp_path / "state"
+    kept.mkdir()
+    saved = AddressIntent(ADDRESS, ("uid",), ADDRESS, may_begin=gates)
+    (kept / "wire.intent").write_bytes(to_lines([saved], ()))
+    (tmp_path / "dead").write_text(kubeconfig("http://127.0.0.1:1"))
+    settings = Settings(
+        own=Self("node1"),
+        kubeconfig=str(tmp_path / "dead"),
+        socket_dir=tmp_path,
+        state_dir=kept,
+        health_port=0,
+        metrics_port=0,
+        health_gates=gates,
+    )
+    wire = Ear("wire")
+    async with running(wire.listener(tmp_path)), brain(settings, patience_s=0.01):
+        await until(lambda: [i.may_begin for i in wire.holds(AddressIntent)] == [not gates])
