@@ -5,68 +5,20 @@ there it is written only when what it says changes.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from controller.news import EventReason, News
 from controller.patches import MAX_MESSAGE
 from kube.faults import Fault
 from kube.objects import Json, ObjectName
 from kube.snapshot import Kind
+from kube.verdicts import COMPONENT_LABEL, Verdict, lines_of
 
 STATE_NAME = "controller"
-COMPONENT_LABEL = "metallb.io/component-type"
-CONDITION = "poolReconcilerValid"
-MAX_SUMMARY = 8192
-"""Of an object that thousands of faults must not make too large for etcd."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The faults that refuse something, one line each, sorted."""
-
-    lines: tuple[str, ...] = ()
-
-    @property
-    def summary(self) -> str:
-        """The lines as one text, cut to a bearable length."""
-        return "\n".join(self.lines)[:MAX_SUMMARY]
-
-    def status(self, when: str) -> Json:
-        """Return `ConfigurationState.status`; `when` is RFC 3339."""
-        wrong = bool(self.lines)
-        return {
-            "result": "Invalid" if wrong else "Valid",
-            "errorSummary": self.summary,
-            "conditions": [
-                {
-                    "type": CONDITION,
-                    "status": "False" if wrong else "True",
-                    "reason": "ConfigurationError" if wrong else "Reconciled",
-                    "message": self.summary,
-                    "lastTransitionTime": when,
-                }
-            ],
-        }
-
-    def shown_by(self, status: Json) -> bool:
-        """Tell whether the status says the same already."""
-        result = "Invalid" if self.lines else "Valid"
-        return status.get("result") == result and (
-            (status.get("errorSummary") or "") == self.summary
-        )
 
 
 def verdict_of(faults: Iterable[Fault]) -> Verdict:
     """Return the verdict on the pools; advice is no fault."""
-    return Verdict(
-        tuple(
-            sorted(
-                str(fault)
-                for fault in faults
-                if fault.refused and fault.kind is Kind.IP_ADDRESS_POOL
-            )
-        )
-    )
+    return Verdict(lines_of(f for f in faults if f.kind is Kind.IP_ADDRESS_POOL))
 
 
 def news_of_faults(

@@ -20,6 +20,7 @@ from kube.crds import (
     L2Advertisement,
 )
 from kube.objects import EndpointSlice, Namespace, Node, ObjectName, Pod, Secret, Service
+from kube.written import Written
 
 
 class Kind(Enum):
@@ -37,6 +38,9 @@ class Kind(Enum):
     BGP_PEER = "BGPPeer"
     BFD_PROFILE = "BFDProfile"
     COMMUNITY = "Community"
+    SERVICE_L2_STATUS = "ServiceL2Status"
+    SERVICE_BGP_STATUS = "ServiceBGPStatus"
+    CONFIGURATION_STATE = "ConfigurationState"
 
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -66,6 +70,9 @@ class Snapshot:
     bgp_peers: Mapping[ObjectName, BGPPeer] = field(default_factory=_nothing)
     bfd_profiles: Mapping[ObjectName, BFDProfile] = field(default_factory=_nothing)
     communities: Mapping[ObjectName, Community] = field(default_factory=_nothing)
+    l2_statuses: Mapping[ObjectName, Written] = field(default_factory=_nothing)
+    bgp_statuses: Mapping[ObjectName, Written] = field(default_factory=_nothing)
+    configuration_states: Mapping[ObjectName, Written] = field(default_factory=_nothing)
     listed: frozenset[Kind] = frozenset()
     faults: Mapping[tuple[Kind, ObjectName], str] = field(default_factory=_nothing)
     unavailable: Mapping[Kind, str] = field(default_factory=_nothing)

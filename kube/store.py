@@ -14,6 +14,7 @@ from kube import crds, parsing
 from kube.crds import Resource, parse_resource
 from kube.objects import EndpointSlice, Json, ObjectError, ObjectName, parse_name
 from kube.snapshot import NOTHING, Kind, Snapshot
+from kube.written import parse_written
 
 NAMELESS = ObjectName("", "?")
 "Under this name an object without a readable name is recorded in the faults."
@@ -45,6 +46,9 @@ SHELVES: Mapping[Kind, _Shelf] = MappingProxyType(
         Kind.BGP_PEER: _Shelf("bgp_peers", _resource(crds.BGPPeer)),
         Kind.BFD_PROFILE: _Shelf("bfd_profiles", _resource(crds.BFDProfile)),
         Kind.COMMUNITY: _Shelf("communities", _resource(crds.Community)),
+        Kind.SERVICE_L2_STATUS: _Shelf("l2_statuses", parse_written),
+        Kind.SERVICE_BGP_STATUS: _Shelf("bgp_statuses", parse_written),
+        Kind.CONFIGURATION_STATE: _Shelf("configuration_states", parse_written),
     }
 )
 

@@ -5,9 +5,10 @@ import logging
 
 from controller.events.driver import timestamp
 from controller.leader.client import LeaderClient
-from controller.verdict import STATE_NAME, Verdict, state_object
+from controller.verdict import STATE_NAME, state_object
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.objects import Json, ObjectName
+from kube.verdicts import Verdict
 
 LOG = logging.getLogger("controller.config_state")
 

@@ -1,8 +1,9 @@
 """The controller's ConfigurationState: what it says, and that it says it once."""
 
-from controller.verdict import Verdict, news_of_faults, verdict_of
+from controller.verdict import news_of_faults, verdict_of
 from kube.faults import Fault, Reason
 from kube.snapshot import Kind
+from kube.verdicts import Verdict
 from tests.controller.cluster import pool_name
 
 BAD = Fault(Kind.IP_ADDRESS_POOL, pool_name("bad"), "spec.addresses", "no range", Reason.BAD_RANGE)
