@@ -145,7 +145,7 @@ async def test_a_dead_neighbour_is_noticed_within_detection_time() -> None:
         )
 
         assert report["why"] == "control-detection-time-expired"
-        assert report["at"] - killed_at < 0.4  # 3 × 100 ms, and what two busy cores take
+        assert report["at"] - killed_at < 0.6  # 3 × 100 ms, and what busy cores take
 
 
 async def test_a_cut_cable_is_noticed_by_both() -> None:
@@ -174,7 +174,7 @@ async def test_our_death_is_noticed_by_frr() -> None:
 async def test_changed_intervals_cause_no_flap() -> None:
     with ends(PEER, ROUTER, *FAST) as both:
         await both.up()
-        for ours, theirs in ((50, 60), (300, 200), (100, 1000), (100, 100)):
+        for ours, theirs in ((80, 90), (300, 200), (100, 1000), (100, 100)):
             both.ours.say(f"{ROUTER} transmit_ms={ours} receive_ms={ours}")
             both.frr.configure(
                 "bfd", f"peer {SPEAKER}", f"receive-interval {theirs}",
