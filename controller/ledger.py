@@ -154,7 +154,6 @@ class Ledger:
         if before == holding:
             return
         if before is not None:
-            self.epoch += 1
             self._leave(before, keep=frozenset(holding.addresses), now=now)
         self._by_service[holding.service] = holding
         for address in holding.addresses:

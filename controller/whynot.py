@@ -133,13 +133,12 @@ def no_pool_admits(ask: Ask, pools: PoolSet) -> Pending:
 
 def address_in_no_pool(ask: Ask, address: Address, pools: PoolSet) -> Pending:
     """Return that an address asked for lies outside all pools."""
-    if pools.refused:
-        return pool_refused(next(iter(pools.refused.values())))
+    refused = _listed("refused and do not count are", sorted(pools.refused), "")
     return Pending(
         Reason.ADDRESS_IN_NO_POOL,
         f"Service {ask.service}",
         IPS_FIELD,
-        f"{address} is not in any IPAddressPool",
+        f"{address} is not in any IPAddressPool" + (f"; {refused}" if refused else ""),
         "add it to spec.addresses of a pool, or ask for an address that is in one",
     )
 

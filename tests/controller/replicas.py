@@ -16,6 +16,7 @@ from controller.news import news_of
 from controller.patches import CONDITION
 from controller.planner import Planner
 from controller.pools import PoolSet
+from controller.sharing import clash, terms_of
 from controller.view import View
 from kube.objects import Condition, Json, Namespace, ObjectName, Service
 
@@ -141,12 +142,25 @@ class Replica:
             stored = self._server.patch(write) if fate != "lost" else None
         except ConflictError:
             stored = None
+        if stored is not None:
+            self._assert_alone(stored, write)
         if stored is not None and fate == "done":
             self.delta.written(write, stored)
             return
         self.delta.failed(write, now)
         there = self._server.services.get(write.service)
         self.delta.observe(write.service, there, surely=True)
+
+    def _assert_alone(self, stored: Service, write: Write) -> None:
+        """No write may show an address beside one who shows it on terms that we know of."""
+        before = self.delta.shown(write.service)
+        gained = set(stored.ingress) - set(before.ingress if before else ())
+        for other in self._server.services.values():
+            known = self.delta.shown(other.name)
+            if other.name == stored.name or other.type != "LoadBalancer" or known is None:
+                continue
+            if gained & set(other.ingress) and terms_of(known) == terms_of(other):
+                assert clash(terms_of(stored), terms_of(other)) is None, (stored, other)
 
     def settle(self, pools: PoolSet, now: float) -> float:
         """Run until nothing is due; return the time then."""

@@ -3,7 +3,7 @@
 import pytest
 
 from controller.outcome import Reason
-from tests.builders import namespace, pool
+from tests.builders import namespace, pool, service
 from tests.controller.cluster import Cluster
 from tests.controller.steps import DUAL, V6, Step, play, svc
 
@@ -216,3 +216,29 @@ def test_request_that_cannot_be_met_keeps_the_address_there_is() -> None:
     cluster.delete("a").run()
 
     assert cluster.addresses("b") == ("192.0.2.4",)
+
+
+def test_of_sharers_that_change_their_keys_at_once_the_older_keeps_the_address() -> None:
+    cluster = Cluster(pool("test", "192.0.2.4/30"))
+    older = service("older", created="1", **svc("older", key="k"))
+    younger = service("younger", created="2", **svc("younger", key="k", ports=["TCP/81"]))
+    cluster.put(older, younger).run()
+    assert cluster.addresses("older") == cluster.addresses("younger") == ("192.0.2.4",)
+
+    cluster.put(
+        service("older", created="1", **svc("older", key="l")),
+        service("younger", created="2", **svc("younger", key="m", ports=["TCP/81"])),
+    ).run()
+
+    assert cluster.addresses("older") == ("192.0.2.4",)
+    assert cluster.addresses("younger") == ("192.0.2.5",)
+
+
+def test_sharers_that_change_to_the_same_key_at_once_stay_together() -> None:
+    cluster = Cluster(pool("test", "192.0.2.4/30"))
+    for key in ("k", "l"):
+        cluster.put(
+            service("a", created="1", **svc("a", key=key)),
+            service("b", created="2", **svc("b", key=key, ports=["TCP/81"])),
+        ).run()
+        assert cluster.addresses("a") == cluster.addresses("b") == ("192.0.2.4",)

@@ -45,6 +45,24 @@ async def test_restart_with_everything_allocated_writes_nothing(tmp_path: Path) 
             assert writes(client) <= 3
 
 
+async def test_restart_beside_a_service_that_waits_writes_nothing_either(tmp_path: Path) -> None:
+    async with live(tmp_path) as there:
+        await there.create_pool("first-pool", "192.168.4.10/32")
+        async with controlling(there) as (first, _):
+            await there.create_service("a")
+            await until(lambda: there.addresses("a"))
+            await there.create_service("b")
+            await until(lambda: first.writes["event"] == 2)
+
+        async with controlling(there) as (second, _):
+            await until(lambda: second.planner is not None)
+            await there.client.delete(object_path("Service", ObjectName("default", "a")))
+            await until(lambda: there.addresses("b"))
+            await until(lambda: second.writes["event"] == 1)
+
+            assert second.writes["status"] == 1
+
+
 async def pool_shows(there: Live, count: int) -> bool:
     path = object_path("IPAddressPool", ObjectName(NAMESPACE, "first-pool"))
     return bool(((await there.client.get(path)).get("status") or {}).get("assignedIPv4") == count)
