@@ -66,14 +66,20 @@ async def until(
 
 
 class Namespaces:
-    """Two namespaces joined by a cable, `lan0` on both ends."""
+    """Two namespaces joined by a cable, `lan0` on both ends.
+
+    The process id is in their names: several test runs may go on at once.
+    """
 
     def __init__(self, tag: str) -> None:
-        self.speaker, self.router = f"herald-{tag}-s", f"herald-{tag}-r"
+        self._prefix = f"herald-{tag}"
+        self.speaker = f"{self._prefix}-{os.getpid()}-s"
+        self.router = f"{self._prefix}-{os.getpid()}-r"
 
     def make(self) -> None:
         """Make them, with addresses of both families."""
         self.remove()
+        self._remove_orphans()
         for name in (self.speaker, self.router):
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
@@ -89,6 +95,19 @@ class Namespaces:
         """Remove what there is of them."""
         for name in (self.speaker, self.router):
             run("ip", "netns", "del", name, check=False)
+
+    def _remove_orphans(self) -> None:
+        """Remove those of test runs that were killed."""
+        for line in run("ip", "netns").splitlines():
+            name = line.partition(" ")[0]
+            maker = name.removeprefix(f"{self._prefix}-").partition("-")[0]
+            if name.startswith(f"{self._prefix}-") and maker.isdigit() and not is_there(maker):
+                run("ip", "netns", "del", name, check=False)
+
+
+def is_there(pid: str) -> bool:
+    """Tell whether a process of that id runs."""
+    return Path("/proc", pid).exists()
 
 
 class Frr:
