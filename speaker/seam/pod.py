@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 REQUEST_LIMIT = 8192
@@ -32,12 +33,12 @@ class Page:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: level, event, and the fields given as `extra={"fields": {…}}`."""
+    """One JSON object a line, with the keys of `kube.pod`: ts, level, logger, event, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         line: dict[str, Any] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}",
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),

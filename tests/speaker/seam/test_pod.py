@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kube.pod import JsonFormatter
 from speaker.seam.pod import (
     JsonLines,
     add_flag,
@@ -54,6 +55,12 @@ def test_a_log_line_is_one_json_object_with_its_fields() -> None:
 
     assert (line["event"], line["level"]) == ("moved", "warning")
     assert line["address"] == "192.168.4.10"
+
+
+def test_a_log_line_has_the_keys_that_all_daemons_have() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "moved", None, None)
+
+    assert json.loads(JsonLines().format(record)) == json.loads(JsonFormatter().format(record))
 
 
 def test_labels_of_a_counter_stand_behind_its_name() -> None:
