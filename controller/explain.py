@@ -47,7 +47,8 @@ def _of(service: Service, outcome: Outcome) -> Explanation:
         has = (
             f"still shows {_words(service.ingress)}, but" if service.ingress else "has no address:"
         )
-        return Explanation(f"Service {service.name} {has} {outcome}", outcome)
+        place = f"({outcome.object}: {outcome.field})"
+        return Explanation(f"Service {service.name} {has} {outcome} {place}", outcome)
     assert isinstance(outcome, Assigned)
     if not service.ingress:
         sentence = (

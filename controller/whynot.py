@@ -133,7 +133,7 @@ def no_pool_admits(ask: Ask, pools: PoolSet) -> Pending:
 
 def address_in_no_pool(ask: Ask, address: Address, pools: PoolSet) -> Pending:
     """Return that an address asked for lies outside all pools."""
-    refused = _listed("refused and do not count are", sorted(pools.refused), "")
+    refused = _listed("refused pools, which do not count:", sorted(pools.refused), "")
     return Pending(
         Reason.ADDRESS_IN_NO_POOL,
         f"Service {ask.service}",

@@ -109,6 +109,20 @@ def test_address_that_is_free_points_at_the_controller() -> None:
     assert "check that herald-controller is running" in sentence(svc("web"))
 
 
+def test_the_object_and_the_field_that_would_have_to_change_are_named() -> None:
+    text = sentence(svc("web", pool="first-pol"))
+
+    assert "(Service default/web: metadata.annotations[metallb.io/address-pool])" in text
+
+
+def test_address_outside_every_pool_names_the_pools_that_do_not_count() -> None:
+    twisted = pool("twisted", "203.0.113.9-203.0.113.1")
+    text = sentence(svc("web", ips="203.0.113.5"), pools=(FIRST, twisted))
+
+    assert "203.0.113.5 is not in any IPAddressPool" in text
+    assert "refused pools, which do not count: twisted" in text
+
+
 def test_no_pools() -> None:
     assert "create an IPAddressPool" in sentence(svc("web"), pools=())
 
