@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from herald.output import print_table
 from netns_lab.drill import report_html, report_junit, report_markdown
 from netns_lab.drill.results import to_json
 from netns_lab.drill.run import run_drills
@@ -48,10 +49,8 @@ def list_drills(output: str) -> None:
     if output == "markdown":
         click.echo(report_markdown.render_budgets(SCENARIOS), nl=False)
         return
-    table = Table("drill", "suite", "what happens", "budget")
-    for each in SCENARIOS:
-        table.add_row(each.name, each.suite, each.summary, "\n".join(map(str, each.budgets)))
-    Console().print(table)
+    lines = [(s.name, s.suite, s.summary, "\n".join(map(str, s.budgets))) for s in SCENARIOS]
+    print_table("", ("drill", "suite", "what happens", "budget"), lines)
 
 
 @drill.command(epilog="Example: herald drill run --suite l2 --nodes 3 --runs 5 --json l2.json")

@@ -42,8 +42,9 @@ class Budget:
         if self.median is not None:
             bounds.append(f"median ≤ {self.median:g}")
         if self.worst is not None:
-            bounds.append("none" if self.worst == 0 else f"≤ {self.worst:g}")
-        return f"{name} {', '.join(bounds)} {self.key.unit}".rstrip()
+            bounds.append(f"≤ {self.worst:g}" if self.worst else "none")
+        unit = "" if bounds == ["none"] else self.key.unit
+        return f"{name} {', '.join(bounds)} {unit}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
