@@ -27,6 +27,7 @@ from speaker.brain.prober import Prober
 from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler
 from speaker.brain.state import State
 from speaker.brain.status import Reports, status
+from speaker.brain.statuses.driver import COALESCE_S, StatusWriter
 from speaker.policy.decide import Decision
 from speaker.policy.deciding import Decided, Deciding
 from speaker.policy.gates import Protocol
@@ -105,7 +106,12 @@ class Brain:
     """One brain; `run` lasts until it is told to stop."""
 
     def __init__(
-        self, settings: Settings, client: Client, *, patience_s: float = PATIENCE_S
+        self,
+        settings: Settings,
+        client: Client,
+        *,
+        patience_s: float = PATIENCE_S,
+        coalesce_s: float = COALESCE_S,
     ) -> None:
         loop = asyncio.get_running_loop()
         own, folder = settings.own, settings.socket_dir
@@ -126,8 +132,9 @@ class Brain:
             bgp=self._bgp,
             wake_prober=self._prober.wake,
             on_decided=self._on_decided,
-            on_settled=self._last_good.changed,
+            on_settled=self._on_settled,
         )
+        self._statuses = StatusWriter(client, self._state, self._wire.mirror, coalesce_s=coalesce_s)
         self._events = EventWriter(client, own.node)
         self._watcher = Watcher(client, selections(own.namespace), self._reconciler.take_change)
 
@@ -135,7 +142,7 @@ class Brain:
         """Run all parts until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             parts = (self._watcher, self._reconciler, self._prober, self._wire, self._bgp)
-            others = (self._events, self._last_good)
+            others = (self._events, self._last_good, self._statuses)
             running = [tasks.create_task(part.run()) for part in (*parts, *others)]
             running += [tasks.create_task(each()) for each in (self._stay_fresh, self._fall_back)]
             await stop.wait()
@@ -196,13 +203,18 @@ class Brain:
         match message:
             case End():
                 self._greeted.add(peer)
+                self._statuses.mark_all()
             case Counters() if peer == "wire":
                 self._counters = message
                 self._counted.set()
             case OwnerReport():
                 self._hear_owner(message, greeting=peer not in self._greeted)
+                self._statuses.mark(self._state.deciding.holders(message.address))
             case AddressForgotten():
                 self._moves.forget(message)
+                self._statuses.mark(self._state.deciding.holders(message.address))
+            case InterfaceReport():
+                self._statuses.mark_all()
             case ConflictReport() if message.mac is not None and not message.proxy:
                 for service in self._state.deciding.view.services(message.address):
                     self._events.add(on_conflict(message, service, self._state.own.node))
@@ -223,8 +235,14 @@ class Brain:
 
             self._tell_unserved(self._state.deciding.decisions.get((Protocol.LAYER2, move.address)))
 
+    def _on_settled(self) -> None:
+        self._last_good.changed()
+        self._statuses.settled()
+
     def _on_decided(self, decided: Decided) -> None:
         before, after = decided.before, decided.after
+        for each in (before, after):
+            self._statuses.mark(s.service for s in (each.services if each is not None else ()))
         if after is None or decided.protocol is Protocol.BGP or not unserved(after):
             return
         if before is not None and unserved(before) == unserved(after):

@@ -106,6 +106,10 @@ class Deciding:
             self.sessions = sessions_of(configuration, after.node)
             self.mark_all()
 
+    def holders(self, address: Address) -> tuple[ObjectName, ...]:
+        """Return the names of the Services that have the address."""
+        return self._holders.get(address, ())
+
     def mark_all(self) -> None:
         """Decide every address again."""
         self._dirty |= dict.fromkeys(self._holders)

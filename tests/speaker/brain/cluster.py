@@ -145,11 +145,13 @@ async def running(*parts: Listener) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def brain(settings: Settings, *, patience_s: float = 5.0) -> AsyncIterator[Brain]:
+async def brain(
+    settings: Settings, *, patience_s: float = 5.0, coalesce_s: float = 1.0
+) -> AsyncIterator[Brain]:
     """Run a real brain while the context lasts."""
     stop = asyncio.Event()
     async with Client.connect(settings.kubeconfig) as client, asyncio.TaskGroup() as tasks:
-        parts = Brain(settings, client, patience_s=patience_s)
+        parts = Brain(settings, client, patience_s=patience_s, coalesce_s=coalesce_s)
         tasks.create_task(parts.run(stop))
         try:
             yield parts
