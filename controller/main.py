@@ -161,7 +161,7 @@ def _reading(reconciler: Reconciler) -> Reading:
     return Reading(
         planner=reconciler.planner,
         config_loaded=outlook is not None,
-        config_stale=outlook is not None and any(fault.refused for fault in outlook.faults),
+        faults=outlook.faults if outlook is not None else (),
         updates=dict(reconciler.writes),
         update_errors=reconciler.write_errors,
     )

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from controller.outcome import Assigned, Pending
 from controller.planner import Planner
 from controller.status import PoolCount, count_pools
+from kube.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Reading:
 
     planner: Planner | None
     config_loaded: bool = False
-    config_stale: bool = False
+    faults: tuple[Fault, ...] = ()
     updates: dict[str, int] = field(default_factory=dict)
     update_errors: int = 0
 
@@ -40,8 +41,15 @@ class AllocatorCollector(Collector):
         yield _gauge(
             "metallb_k8s_client_config_stale_bool",
             "1 if some object is refused or its last good version is used",
-            float(reading.config_stale),
+            float(any(fault.refused for fault in reading.faults)),
         )
+        faults = Counter((fault.kind.value, fault.reason.value) for fault in reading.faults)
+        family = GaugeMetricFamily(
+            "herald_configuration_faults", "Objects at fault", labels=("kind", "reason")
+        )
+        for labels, number in sorted(faults.items()):
+            family.add_metric(labels, number)
+        yield family
         updates = CounterMetricFamily(
             "herald_controller_writes", "Writes to the API server", labels=["object"]
         )

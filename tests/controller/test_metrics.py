@@ -3,8 +3,11 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
 from controller.metrics import AllocatorCollector, Reading
+from kube.faults import Fault
+from kube.faults import Reason as FaultReason
+from kube.snapshot import Kind
 from tests.builders import pool, service
-from tests.controller.cluster import Cluster
+from tests.controller.cluster import Cluster, pool_name
 from tests.controller.steps import svc
 
 
@@ -59,3 +62,11 @@ def test_follower_says_so() -> None:
     assert "metallb_k8s_client_updates_total 5.0" in found
     assert "metallb_k8s_client_update_errors_total 1.0" in found
     assert "metallb_k8s_client_config_loaded_bool 0.0" in found
+
+
+def test_refused_pools_are_counted_by_reason() -> None:
+    bad = Fault(Kind.IP_ADDRESS_POOL, pool_name("bad"), "spec", "wrong", FaultReason.BAD_RANGE)
+    found = page(Reading(None, config_loaded=True, faults=(bad,)))
+
+    assert 'herald_configuration_faults{kind="IPAddressPool",reason="bad-range"} 1.0' in found
+    assert "metallb_k8s_client_config_stale_bool 1.0" in found
