@@ -5,6 +5,7 @@ certificate yet it refuses every handshake, which to the API server is a webhook
 the failure policy `Ignore` that blocks nobody.
 """
 
+import asyncio
 import logging
 import os
 import ssl
@@ -17,13 +18,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from controller.admission.certificate import Material
 from controller.admission.judgement import Standing, judge, standing_of
-from controller.admission.review import JunkError, answer, parse_review
+from controller.admission.review import (
+    Judgement,
+    JunkError,
+    Operation,
+    Request,
+    answer,
+    parse_review,
+)
 from kube.pod import PodError
 from kube.snapshot import Snapshot
 
 LOG = logging.getLogger("controller.admission")
 
 PATH = "/validate"
+NEWS_LIMIT_S = 0.5
+"""How long a forbidden deletion waits for news; the API server waits for some seconds."""
 MAX_REVIEW = 8 * 2**20
 """The API server takes requests of up to 3 MiB; a review holds the object twice."""
 
@@ -34,6 +44,7 @@ class Webhook:
     def __init__(self, namespace: str, registry: CollectorRegistry) -> None:
         self._namespace = namespace
         self._snapshot = Snapshot()
+        self._changed = asyncio.Event()
         self._standing: Standing | None = None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -47,6 +58,7 @@ class Webhook:
     def on_change(self, snapshot: Snapshot) -> None:
         """Take the cluster as it is now."""
         self._snapshot = snapshot
+        self._changed.set()
 
     def present(self, material: Material) -> None:
         """Use this certificate for new connections; those that are open stay."""
@@ -84,14 +96,32 @@ class Webhook:
             self._reviews.labels("", "junk").inc()
             LOG.warning("no review", extra={"fields": {"from": http.remote, "error": str(error)}})
             return web.Response(status=400, text=f"{error}\n")
-        self._standing = _current(self._standing, self._snapshot)
-        judgement = judge(request, self._standing, self._namespace)
+        judgement = await self._judge(request)
         word = "allowed" if judgement.allowed else "refused"
         self._reviews.labels(request.kind.value, word).inc()
         if not judgement.allowed:
             fields = {"object": f"{request.kind.value} {request.name}", "why": judgement.sentences}
             LOG.info("refused", extra={"fields": fields})
         return web.json_response(answer(request, judgement))
+
+    async def _judge(self, request: Request) -> Judgement:
+        """Judge by the snapshot; a deletion that it forbids, once more by a newer one.
+
+        `kubectl delete -f` deletes a peer and its BFD profile within a millisecond: sooner than a
+        watch tells that the peer is gone.
+        """
+        deadline = asyncio.get_running_loop().time() + NEWS_LIMIT_S
+        while True:
+            self._changed.clear()
+            self._standing = _current(self._standing, self._snapshot)
+            judgement = judge(request, self._standing, self._namespace)
+            if judgement.allowed or request.operation is not Operation.DELETE:
+                return judgement
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._changed.wait()
+            except TimeoutError:
+                return judgement
 
 
 def gauge_expiry(registry: CollectorRegistry, expires: Callable[[], datetime | None]) -> None:

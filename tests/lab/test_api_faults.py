@@ -26,7 +26,8 @@ REQUESTS_A_KIND = 14
 "A list and a watch at each of the waits 0.2, 0.4, 0.8, 1.6 s, with jitter; and a few to recover."
 OTHERS = 20
 "Reads for freshness and the Lease."
-RECOVERY_S = 8.0
+RECOVERY_S = 30.0
+"The longest back-off of a watch is 30 s; after a fault this short it is a few."
 
 
 @pytest.fixture(scope="module", autouse=True)
