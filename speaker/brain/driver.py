@@ -15,7 +15,7 @@ from pathlib import Path
 from kube.api import ApiError, collection_path
 from kube.client import Client
 from speaker.brain.events import ServiceEvent, body
-from speaker.brain.lastgood import from_lines, to_lines
+from speaker.brain.lastgood import Said, from_lines, to_lines
 from speaker.brain.told import Told
 from speaker.seam.driver import Dialler, Process
 from speaker.seam.messages import Message
@@ -153,6 +153,8 @@ class LastGood:
     def __init__(self, folder: Path | None, channels: tuple[Channel, ...]) -> None:
         self._folder = folder
         self._channels = channels
+        self._before = {each.peer: _read(folder, each) for each in channels}
+        "What a predecessor has kept."
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -176,38 +178,46 @@ class LastGood:
 
     def load(self) -> bool:
         """Say what was last good; tell whether there was anything."""
-        if self._folder is None:
-            return False
-        found = [self._restore(self._folder, channel) for channel in self._channels]
-        return any(found)
+        found = [(each, self._before[each.peer]) for each in self._channels]
+        for channel, before in found:
+            if before.messages:
+                channel.restore(before.messages, before.unknown)
+        return any(before.messages for _, before in found)
 
-    def _said(self) -> dict[str, tuple[list[Message], set[str]]]:
-        return {each.peer: (each.told.whole(), set(each.unknown)) for each in self._channels}
+    def _said(self) -> dict[str, Said]:
+        return {
+            each.peer: Said(tuple(each.told.whole()), frozenset(each.unknown)).completed(
+                self._before[each.peer]
+            )
+            for each in self._channels
+        }
 
     @staticmethod
-    def _save(folder: Path, said: dict[str, tuple[list[Message], set[str]]]) -> None:
+    def _save(folder: Path, said: dict[str, Said]) -> None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for peer, (messages, unknown) in said.items():
+            for peer, each in said.items():
                 # Passwords and keys are in it; a rename leaves the old file whole until then.
                 draft = folder / f"{peer}.draft"
                 with open(
                     os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
                 ) as out:
-                    out.write(to_lines(messages, unknown))
+                    out.write(to_lines(each))
                 draft.rename(folder / f"{peer}.intent")
         except OSError as error:
             LOG.warning("last good not kept", extra={"fields": {"error": str(error)}})
 
-    @staticmethod
-    def _restore(folder: Path, channel: Channel) -> bool:
-        try:
-            text = (folder / f"{channel.peer}.intent").read_bytes()
-        except OSError:
-            return False
-        found = from_lines(text)
-        if found is None:
-            LOG.warning("last good not readable", extra={"fields": {"of": channel.peer}})
-            return False
-        channel.restore(*found)
-        return True
+
+def _read(folder: Path | None, channel: Channel) -> Said:
+    """Return what is kept of a channel; nothing, with all of it unknown, when there is no file."""
+    nothing = Said((), frozenset(kind.__name__ for kind in channel.kinds))
+    if folder is None:
+        return nothing
+    try:
+        text = (folder / f"{channel.peer}.intent").read_bytes()
+    except OSError:
+        return nothing
+    found = from_lines(text)
+    if found is None:
+        LOG.warning("last good not readable", extra={"fields": {"of": channel.peer}})
+    return found or nothing

@@ -4,7 +4,7 @@ The form is the seam's own: `Begin`, one line a message, `End`. A file without i
 off in writing and counts for nothing.
 """
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 from speaker.seam.codec import SeamFault, decode, encode
 from speaker.seam.messages import Begin, End, Message
@@ -13,14 +13,31 @@ from speaker.seam.mirror import Mirror, SyncFault
 EPOCH = "last-good"
 
 
-def to_lines(messages: Iterable[Message], unknown: Iterable[str]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one process was told, and the types of messages that could not be told yet."""
+
+    messages: tuple[Message, ...]
+    unknown: frozenset[str]
+
+    def completed(self, before: "Said") -> "Said":
+        """Return this with what was said before about the types that are not known yet.
+
+        A brain that has just started knows little, and must not forget what its predecessor knew.
+        """
+        known = (m for m in self.messages if type(m).__name__ not in self.unknown)
+        older = (m for m in before.messages if type(m).__name__ in self.unknown)
+        return Said((*known, *older), self.unknown & before.unknown)
+
+
+def to_lines(said: Said) -> bytes:
     """Return the text of what one process was told."""
-    whole = (Begin(EPOCH, "brain", tuple(sorted(unknown))), *messages, End(EPOCH))
+    whole = (Begin(EPOCH, "brain", tuple(sorted(said.unknown))), *said.messages, End(EPOCH))
     return b"".join(encode(message) for message in whole)
 
 
-def from_lines(text: bytes) -> tuple[list[Message], tuple[str, ...]] | None:
-    """Return the messages and the types that were not known; None when the text is no good."""
+def from_lines(text: bytes) -> Said | None:
+    """Return what the text says; None when it is no good."""
     mirror = Mirror()
     unknown: tuple[str, ...] = ()
     for line in text.splitlines():
@@ -29,4 +46,4 @@ def from_lines(text: bytes) -> tuple[list[Message], tuple[str, ...]] | None:
             return None
         if isinstance(message, Begin):
             unknown = message.unknown
-    return (list(mirror.held.values()), unknown) if mirror.complete else None
+    return Said(tuple(mirror.held.values()), frozenset(unknown)) if mirror.complete else None

@@ -28,6 +28,7 @@ from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler
 from speaker.brain.state import State
 from speaker.brain.status import Reports, status
 from speaker.brain.statuses.driver import COALESCE_S, StatusWriter
+from speaker.brain.sweep.driver import Sweeper
 from speaker.policy.decide import Decision
 from speaker.policy.deciding import Decided, Deciding
 from speaker.policy.gates import Protocol
@@ -135,6 +136,7 @@ class Brain:
             on_settled=self._on_settled,
         )
         self._statuses = StatusWriter(client, self._state, self._wire.mirror, coalesce_s=coalesce_s)
+        self._sweeper = Sweeper(client, self._state, self._wire.mirror)
         self._events = EventWriter(client, own.node)
         self._watcher = Watcher(client, selections(own.namespace), self._reconciler.take_change)
 
@@ -142,7 +144,7 @@ class Brain:
         """Run all parts until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             parts = (self._watcher, self._reconciler, self._prober, self._wire, self._bgp)
-            others = (self._events, self._last_good, self._statuses)
+            others = (self._events, self._last_good, self._statuses, self._sweeper)
             running = [tasks.create_task(part.run()) for part in (*parts, *others)]
             running += [tasks.create_task(each()) for each in (self._stay_fresh, self._fall_back)]
             await stop.wait()
@@ -204,6 +206,8 @@ class Brain:
             case End():
                 self._greeted.add(peer)
                 self._statuses.mark_all()
+                if peer == "wire":
+                    self._sweeper.everything()
             case Counters() if peer == "wire":
                 self._counters = message
                 self._counted.set()
@@ -229,6 +233,8 @@ class Brain:
         fields = {"address": str(move.address), "interface": move.interface, "to": move.after}
         fields |= {"from": move.before, "cause": move.cause}
         LOG.log(logging.INFO if home else logging.DEBUG, "moved", extra={"fields": fields})
+        if home and move.before not in ("", self._state.own.node, move.after):
+            self._sweeper.after(move.before)
         if home and report.state is OwnerState.OWNED and not greeting:
             for service in self._state.deciding.view.services(move.address):
                 self._events.add(on_move(move, service, Protocol.LAYER2))

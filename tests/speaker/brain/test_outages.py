@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from speaker.brain.lastgood import from_lines, to_lines
+from speaker.brain.lastgood import Said, from_lines, to_lines
 from speaker.brain.process import Brain, Settings
 from speaker.policy.view import Self
 from speaker.seam.messages import AddressIntent, AddressRemoved, Drain, PeerIntent, RouteIntent
@@ -69,7 +69,7 @@ async def test_what_the_last_good_file_had_goes_when_the_api_is_back(
     gone = AddressIntent(ip_address("192.168.4.20"), ("uid",), ip_address("192.168.4.20"))
     kept = tmp_path / "state"
     kept.mkdir()
-    (kept / "wire.intent").write_bytes(to_lines([gone], ()))
+    (kept / "wire.intent").write_bytes(to_lines(Said((gone,), frozenset())))
     await first.service()
     wire = Ear("wire")
     async with (
@@ -81,10 +81,19 @@ async def test_what_the_last_good_file_had_goes_when_the_api_is_back(
 
 @pytest.mark.parametrize("cut", [0, 1, 20, -2, -30])
 def test_a_file_that_was_cut_off_counts_for_nothing(cut: int) -> None:
-    text = to_lines([Drain(False)], ("RouteIntent",))
+    said = Said((Drain(False),), frozenset({"RouteIntent"}))
+    text = to_lines(said)
 
-    assert from_lines(text) == ([Drain(False)], ("RouteIntent",))
+    assert from_lines(text) == said
     assert from_lines(text[:cut]) is None
+
+
+def test_a_brain_that_knows_little_keeps_what_its_predecessor_knew() -> None:
+    mine = AddressIntent(ADDRESS, ("uid",), ADDRESS)
+    before = Said((mine, Drain(True)), frozenset({"BfdIntent"}))
+    now = Said((Drain(False),), frozenset({"AddressIntent", "BfdIntent"}))
+
+    assert now.completed(before) == Said((Drain(False), mine), frozenset({"BfdIntent"}))
 
 
 async def test_a_missing_kind_stops_only_its_own_feature(first: Cluster) -> None:
@@ -171,7 +180,7 @@ async def test_what_was_last_good_begins_only_where_the_service_proxy_is_well(
     kept = tmp_path / "state"
     kept.mkdir()
     saved = AddressIntent(ADDRESS, ("uid",), ADDRESS, may_begin=gates)
-    (kept / "wire.intent").write_bytes(to_lines([saved], ()))
+    (kept / "wire.intent").write_bytes(to_lines(Said((saved,), frozenset())))
     (tmp_path / "dead").write_text(kubeconfig("http://127.0.0.1:1"))
     settings = Settings(
         own=Self("node1"),

@@ -1,0 +1,1 @@
+"""Removes status objects that the node they tell of cannot remove any more."""
