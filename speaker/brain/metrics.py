@@ -19,7 +19,6 @@ from speaker.seam.messages import (
     BfdReport,
     BfdState,
     ConflictReport,
-    Counters,
     InterfaceReport,
     NeighbourReport,
     OwnerReport,
@@ -45,7 +44,7 @@ class Tallies:
     requests: Mapping[tuple[str, int], int]
     "API requests by verb and status."
     seam_faults: Mapping[str, int]
-    wire: Counters | None = None
+    wire: Mapping[str, float]
     "What wire last counted."
 
 
@@ -104,10 +103,9 @@ def _announced(state: State, reports: Reports) -> Metric:
 
 
 def _layer2(tallies: Tallies) -> Iterator[Metric]:
-    values = tallies.wire.values if tallies.wire is not None else {}
     for ours, theirs in METALLB_L2.items():
         family = CounterMetricFamily(theirs, f"As {ours} of wire.", labels=("ip",))
-        for name, value in values.items():
+        for name, value in tallies.wire.items():
             metric, _, label = name.partition(":ip=")
             if metric == ours and label:
                 family.add_metric((label,), value)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from kube.driver import LOAD_BALANCERS, Selection, Watcher
 from kube.objects import Address
 from kube.pod import Pages, serving
 from kube.snapshot import Kind
+from speaker.brain.counts.driver import Counts
 from speaker.brain.driver import Channel, EventWriter, LastGood
 from speaker.brain.events import against, on_conflict, on_move, on_unserved, unserved
 from speaker.brain.home import Homes
@@ -38,7 +38,6 @@ from speaker.seam.messages import (
     AddressForgotten,
     ConflictReport,
     Counters,
-    CountersWanted,
     End,
     InterfaceReport,
     Message,
@@ -54,7 +53,6 @@ PATIENCE_S = 5.0
 STALE_AGE_S = 3600.0
 "Age of the last good intent, at least: it must never look fresher than what anybody has read."
 SCRAPE_LIMIT_S = 5.0
-COUNTERS_LIMIT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ async def brain(settings: Settings, stop: asyncio.Event) -> None:
     """Run until `stop` is set; leave wire and bgp as they are."""
     async with Client.connect(settings.kubeconfig) as client:
         parts = Brain(settings, client)
-        pages = Pages(ready=parts.not_ready, json={"/status": parts.status})
+        pages = Pages(ready=parts.not_ready, json={"/status": parts.page})
         registry = CollectorRegistry()
         registry.register(Scrape(parts, asyncio.get_running_loop()))
         async with serving(
@@ -119,12 +117,11 @@ class Brain:
         self._state = State(Deciding(own), Health(loop.time()), settings.health_gates)
         self._client = client
         self._patience_s = patience_s
-        self._counters: Counters | None = None
-        self._counted = asyncio.Event()
         self._moves = Moves(own.node)
         self._greeted: set[str] = set()
         self._wire = Channel(folder / "wire.sock", "wire", WIRE_KINDS, self._hear, self._lose)
         self._bgp = Channel(folder / "bgp.sock", "bgp", BGP_KINDS, self._hear, self._lose)
+        self._counts = Counts((self._wire, self._bgp))
         self._prober = Prober(self._state.health, self._node_addresses, self._on_verdicts)
         self._last_good = LastGood(settings.state_dir, (self._wire, self._bgp))
         self._reconciler = Reconciler(
@@ -161,24 +158,23 @@ class Brain:
         ]
         return "" if len(missing) < len(Protocol) else "; ".join(missing)
 
+    async def page(self) -> Any:
+        """Return what `/status` shows, with the counters of wire and bgp as they are now."""
+        await self._counts.refresh()
+        return self.status()
+
     def status(self) -> Any:
-        """Return what `/status` shows."""
+        """Return what is known now."""
         return status(self._state, self._reports(), asyncio.get_running_loop().time())
 
     async def metrics(self) -> list[Metric]:
         """Return the metrics, with wire's counters as they are now if it answers quickly."""
-        self._counted.clear()
-        self._wire.send([CountersWanted()])
-        if self._wire.connected:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(COUNTERS_LIMIT_S):
-                    await self._counted.wait()
-        faults = self._wire.process.faults + self._bgp.process.faults
+        await self._counts.refresh()
         tallies = Tallies(
             events=self._events.counts,
             requests=self._client.requests,
-            seam_faults={fault.value: count for fault, count in faults.items()},
-            wire=self._counters,
+            seam_faults=self._counts.seam_faults(),
+            wire=self._counts.of("wire"),
         )
         now = asyncio.get_running_loop().time()
         return list(metrics(self._state, self._reports(), tallies, now))
@@ -192,6 +188,7 @@ class Brain:
             wire=self._wire.mirror,
             bgp=self._bgp.mirror,
             moves=self._moves,
+            counted={peer: self._counts.of(peer) for peer in ("wire", "bgp")},
         )
 
     def _node_addresses(self) -> Iterable[Address]:
@@ -208,9 +205,8 @@ class Brain:
                 self._statuses.mark_all()
                 if peer == "wire":
                     self._sweeper.everything()
-            case Counters() if peer == "wire":
-                self._counters = message
-                self._counted.set()
+            case Counters():
+                self._counts.take(peer, message)
             case OwnerReport():
                 self._hear_owner(message, greeting=peer not in self._greeted)
                 self._statuses.mark(self._state.deciding.holders(message.address))
@@ -224,6 +220,7 @@ class Brain:
                     self._events.add(on_conflict(message, service, self._state.own.node))
 
     def _hear_owner(self, report: OwnerReport, *, greeting: bool) -> None:
+        own = self._state.own.node
         now = asyncio.get_running_loop().time()
         why = against(self._state.deciding.decisions.get((Protocol.LAYER2, report.address)))
         move = self._moves.take(report, greeting=greeting, now=now, why=why)
@@ -233,7 +230,7 @@ class Brain:
         fields = {"address": str(move.address), "interface": move.interface, "to": move.after}
         fields |= {"from": move.before, "cause": move.cause}
         LOG.log(logging.INFO if home else logging.DEBUG, "moved", extra={"fields": fields})
-        if home and move.before not in ("", self._state.own.node, move.after):
+        if home and move.before not in ("", own) and move.after in ("", own):
             self._sweeper.after(move.before)
         if home and report.state is OwnerState.OWNED and not greeting:
             for service in self._state.deciding.view.services(move.address):

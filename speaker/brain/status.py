@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kube.objects import Address
@@ -28,6 +28,11 @@ from speaker.seam.messages import (
 from speaker.seam.mirror import Mirror
 
 SCHEMA = 1
+DROPS = frozenset(
+    {"herald_wire_dropped", "herald_wire_bfd_dropped", "herald_wire_seam_faults",
+     "herald_seam_faults_total"}
+)  # fmt: skip
+"Counters of what a process was sent and did not use."
 L2_ONLY = frozenset({Gate.SHARED_SELECTORS})
 LATER = frozenset({Gate.CONSISTENT, Gate.PEER, Gate.SHARERS, Gate.HEALTH})
 "Looked at only when all others are open."
@@ -50,6 +55,8 @@ class Reports:
     wire: Mirror
     bgp: Mirror
     moves: Moves
+    counted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    "Counters by process."
 
 
 def status(state: State, reports: Reports, now: float) -> Json:
@@ -87,6 +94,7 @@ def status(state: State, reports: Reports, now: float) -> Json:
             if each.text
         ],
         **_segment(reports),
+        "dropped": list(_dropped(reports.counted)),
         "moves": [_move(each) for each in reports.moves.all()],
     }  # fmt: skip
 
@@ -243,6 +251,21 @@ def _session(report: SessionReport) -> Json:
         "announced": [str(each) for each in report.announced],
         "pending": report.pending,
     }
+
+
+def _dropped(counted: Mapping[str, Mapping[str, float]]) -> Iterable[Json]:
+    for process, values in counted.items():
+        for name, count in values.items():
+            counter, _, labels = name.partition(":")
+            if counter in DROPS and count:
+                said = dict(label.split("=", 1) for label in labels.split(","))
+                yield {
+                    "process": process,
+                    "part": said.get("part") or ("bfd" if "bfd" in counter else "seam"),
+                    "interface": said.get("interface", ""),
+                    "reason": said.get("reason") or said.get("fault", ""),
+                    "count": int(count),
+                }
 
 
 def _move(move: Move) -> Json:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kube.api import collection_path
+from speaker.policy.view import SPEAKER_LABELS
 from speaker.seam.messages import InterfaceReport, Message, OwnerReport, OwnerState
 from tests.speaker.brain.cluster import HERALD, VIP, Cluster, Ear, brain, cluster, running
 
@@ -33,7 +34,12 @@ async def speaker(cluster: Cluster, *says: Message) -> AsyncIterator[Say]:
     wire = Ear("wire", says=list(says))
     listener = wire.listener(cluster.folder)
     async with running(listener), brain(cluster.settings(), coalesce_s=0.01):
-        yield lambda message: listener.send(message, to="brain")
+
+        def say(message: Message) -> None:
+            wire.says.append(message)
+            listener.send(message, to="brain")
+
+        yield say
 
 
 async def objects(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
@@ -74,3 +80,96 @@ async def test_the_owner_says_which_node_answers_and_takes_it_back(first: Cluste
         }
         say(OTHER)
         await said(first, "ServiceL2Status", 0)
+
+
+async def test_nothing_is_written_while_nothing_changes_or_when_the_brain_restarts(
+    first: Cluster,
+) -> None:
+    await first.service()
+    async with speaker(first, LAN, OWNED):
+        [status] = await said(first, "ServiceL2Status")
+        [state] = await said(first, "ConfigurationState")
+    async with speaker(first, LAN, OWNED) as say:
+        say(OwnerReport(ADDRESS, "lan0", OwnerState.OWNED, "node1", "first-use", 2))
+        await first.service("last", "192.168.4.11")
+        say(OwnerReport(ip_address("192.168.4.11"), "lan0", OwnerState.OWNED, "node1"))
+        every = await said(first, "ServiceL2Status", 2)
+        assert status in every
+        assert await objects(first, "ConfigurationState") == [state]
+
+
+async def test_an_object_that_says_something_else_is_put_right(first: Cluster) -> None:
+    await first.service()
+    async with speaker(first, LAN, OWNED):
+        [status] = await said(first, "ServiceL2Status")
+        name = status["metadata"]["name"]
+        wrong = {"metadata": {"labels": {"metallb.io/service-name": "x"}, "ownerReferences": []}}
+        await first.patch("ServiceL2Status", name, wrong)
+        await eventually(lambda: is_labelled(first, "metallb.io/service-name", "web"))
+        # Without this label it is out of our sight, as if it were gone.
+        await first.patch(
+            "ServiceL2Status", name, {"metadata": {"labels": {"metallb.io/node": "x"}}}
+        )
+        await eventually(lambda: is_labelled(first, "metallb.io/node", "node1"))
+
+
+async def is_labelled(cluster: Cluster, label: str, value: str) -> bool:
+    [status] = await objects(cluster, "ServiceL2Status")
+    return bool(status["metadata"]["labels"].get(label) == value)
+
+
+async def test_peers_of_a_route_are_named_and_the_object_goes_with_the_last(
+    first: Cluster,
+) -> None:
+    await first.service()
+    for name in ("b", "a"):
+        spec = {"myASN": 64512, "peerASN": 64513, "peerAddress": f"192.168.4.{ord(name)}"}
+        await first.create("BGPPeer", name, spec=spec)
+    await first.create("BGPAdvertisement", "bgp", spec={})
+    async with speaker(first, LAN):
+        [status] = await said(first, "ServiceBGPStatus")
+        assert status["status"] == {
+            "node": "node1",
+            "serviceName": "web",
+            "serviceNamespace": "default",
+            "peers": ["a", "b"],
+        }
+        await first.patch("BGPAdvertisement", "bgp", {"spec": {"peers": ["b"]}})
+        await eventually(lambda: peers_are(first, ["b"]))
+        await first.delete("Service", "web", "default")
+        await said(first, "ServiceBGPStatus", 0)
+
+
+async def peers_are(cluster: Cluster, peers: list[str]) -> bool:
+    [status] = await objects(cluster, "ServiceBGPStatus")
+    return bool(status["status"]["peers"] == peers)
+
+
+async def test_the_speakers_state_names_what_is_wrong_with_the_configuration(
+    first: Cluster,
+) -> None:
+    spec = {"nodeName": "node1", "containers": [{"name": "brain", "image": "herald"}]}
+    own_pod = {"labels": dict(SPEAKER_LABELS)}
+    await first.create("Pod", "speaker-x", spec=spec, metadata=own_pod)
+    async with speaker(first):
+        [state] = await said(first, "ConfigurationState")
+        assert state["metadata"]["name"] == "speaker-node1"
+        assert state["metadata"]["labels"] == {
+            "metallb.io/component-type": "speaker",
+            "metallb.io/node-name": "node1",
+        }
+        [owner] = state["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"]) == ("Pod", "speaker-x")
+        assert state["status"]["result"] == "Valid"
+        await first.create("IPAddressPool", "bad", spec={"addresses": ["192.168.4.20-192.168.4.9"]})
+        await eventually(lambda: state_has(first, "Invalid", "IPAddressPool metallb-system/bad"))
+        await first.delete("IPAddressPool", "bad")
+        await eventually(lambda: state_has(first, "Valid", ""))
+
+
+async def state_has(cluster: Cluster, result: str, text: str) -> bool:
+    [state] = await objects(cluster, "ConfigurationState")
+    status = state["status"]
+    [condition] = status["conditions"]
+    assert condition["type"] == "configReconcilerValid"
+    return bool(status["result"] == result and text in status["errorSummary"])
