@@ -11,7 +11,16 @@ import click
 from controller.explain import explain as explain_allocation
 from herald.output import NOT_FINE, Failure, output_option, print_json
 from herald.reach import Reach, all_status, find_reach, reach_options
-from herald.trace import AddressTrace, MoveTrace, NodeTrace, faults, moves, trace
+from herald.trace import (
+    AddressTrace,
+    MoveTrace,
+    NodeTrace,
+    dropped,
+    faults,
+    moves,
+    node_troubles,
+    trace,
+)
 from kube.api import collection_path
 from kube.objects import Address, ObjectName
 from kube.snapshot import Kind, Snapshot
@@ -97,16 +106,14 @@ def _services(snapshot: Snapshot, target: str) -> list[ObjectName]:
 def _traces(
     reach: Reach, snapshot: Snapshot, names: list[ObjectName]
 ) -> tuple[list[AddressTrace], list[str]]:
-    """Return what the nodes say of the Services' addresses, and of objects that are at fault."""
+    """Return what the nodes say of the Services' addresses, and of what is wrong."""
     services = [snapshot.services[name] for name in names if name in snapshot.services]
     wanted = dict.fromkeys(str(address) for each in services for address in each.ingress)
     if not services:
         return [], []
     pages = all_status(reach)
-    silent = [node for node, page in pages.items() if page is None]
-    for node in silent:
-        click.echo(f"{node}: its brain does not answer, so nothing is known of it", err=True)
     wrong = [f"{f['object']}: {f['field']}: {f['sentence']}" for _, f in faults(pages)]
+    wrong += node_troubles(pages) + dropped(pages)
     found = [trace(pages, address, protocol) for address in wanted for protocol in PROTOCOLS]
     return found, wrong
 

@@ -7,7 +7,7 @@ import click
 
 from herald.output import NOT_FINE, output_option, print_json, print_table
 from herald.reach import all_status, find_reach, reach_options
-from herald.trace import Pages, addresses, owns, troubles
+from herald.trace import Pages, addresses, dropped, owns, troubles
 
 
 @click.command(epilog="Example: herald status -o json")
@@ -27,6 +27,8 @@ def status(output: str, **where: Any) -> None:
         _print_addresses(pages)
         for sentence in wrong:
             click.echo(f"! {sentence}")
+        for sentence in dropped(pages):
+            click.echo(f"- {sentence}")
     sys.exit(NOT_FINE if wrong else 0)
 
 

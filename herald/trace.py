@@ -9,7 +9,7 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Any
 
-from herald.words import OWNERSHIP, words
+from herald.words import DROPPED, ORDINARY, OWNERSHIP, words
 
 Json = dict[str, Any]
 Pages = Mapping[str, Json | None]
@@ -243,14 +243,36 @@ def _several(nodes: list[str], pages: Pages) -> str:
     return "all nodes" if len(nodes) == len(answering) else ", ".join(nodes)
 
 
-def troubles(pages: Pages) -> list[str]:
-    """Return what is not as it should be, as sentences."""
+def dropped(pages: Pages) -> list[str]:
+    """Return what the nodes were sent and did not use, as sentences; by itself no trouble."""
+    found: dict[tuple[str, str, str, str], int] = {}
+    for node, page in pages.items():
+        for each in page["dropped"] if page else ():
+            if each["reason"] in ORDINARY:
+                continue
+            own = DROPPED.get((each["part"], each["reason"]))
+            key = (node, each["process"], each["interface"], own or DROPPED[each["part"], ""])
+            found[key] = found.get(key, 0) + each["count"]
+    return [
+        f"{node}: {process} has dropped {count}{f' on {nic}' if nic else ''}, {sentence}"
+        for (node, process, nic, sentence), count in found.items()
+    ]
+
+
+def node_troubles(pages: Pages) -> list[str]:
+    """Return what is not as it should be with the nodes' speakers, as sentences."""
     found: list[str] = []
     for node, page in pages.items():
         if page is None:
             found.append(f"{node}: its brain does not answer: is the node up, does the Pod run?")
             continue
         found += [f"{node}: {each}" for each in _page_troubles(page)]
+    return found
+
+
+def troubles(pages: Pages) -> list[str]:
+    """Return what is not as it should be, as sentences."""
+    found = node_troubles(pages)
     found += [f"{f['object']}: {f['field']}: {f['sentence']}" for _, f in faults(pages)
               if f["refused"]]  # fmt: skip
     found += [

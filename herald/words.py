@@ -35,6 +35,26 @@ TAKEN: Mapping[Cause, str] = MappingProxyType(
 )  # fmt: skip
 """By cause; `words` takes the text that a status page has."""
 
+_KEY = "is the Secret herald-hello the same for all nodes"
+DROPPED: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("hello", "unknown-key"): f"hellos signed with a key it does not have: {_KEY}?",
+        ("hello", "bad-hmac"): f"hellos with a wrong signature: {_KEY}?",
+        ("hello", "other-cluster"): "hellos of another cluster on the same segment",
+        ("hello", "old-boot"): "hellos of an earlier boot of a speaker",
+        ("hello", "replayed"): "hellos that came again",
+        ("hello", "table-full"): "hellos of more speakers than it can keep",
+        ("hello", ""): "hellos that make no sense",
+        ("frame", ""): "frames that make no sense",
+        ("bfd", ""): "BFD packets that belong to no session or make no sense",
+        ("seam", ""): "lines on its socket that are no message of Herald",
+    }
+)
+"""By part and reason; a reason without an entry of its own has the part's last."""
+
+ORDINARY = frozenset({"no-identity", "own", "twin", "link-down"})
+"""Reasons to drop that say nothing of the sender."""
+
 OWNERSHIP: Mapping[str, str] = MappingProxyType(
     {
         "owned": "answers",

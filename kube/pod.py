@@ -9,7 +9,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,11 +40,11 @@ def _well() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What the health server says; `json` maps further paths to what their page shows."""
+    """What the health server says; `json` maps further paths to what gives their page."""
 
     ready: Probe
     alive: Probe = _well
-    json: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    json: Mapping[str, Callable[[], Awaitable[Any]]] = field(default_factory=dict)
 
 
 class JsonFormatter(logging.Formatter):
@@ -172,10 +172,10 @@ def _probe_page(probe: Probe) -> Callable[[web.Request], Coroutine[Any, Any, web
 
 
 def _json_page(
-    show: Callable[[], Any],
+    show: Callable[[], Awaitable[Any]],
 ) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
     async def page(_: web.Request) -> web.Response:
-        body = json.dumps(show(), default=str)
+        body = json.dumps(await show(), default=str)
         return web.Response(text=body, content_type="application/json")
 
     return page

@@ -1,8 +1,9 @@
 """Status pages as real brains make them, from a few objects and what wire and bgp would report."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 from kube.configuration import Configuration
@@ -51,6 +52,7 @@ def page(
     moves: Moves | None = None,
     now: float = 100.0,
     age_s: float = 0.0,
+    counted: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the page of a node, through JSON as the command gets it."""
     made = snapshot(*objects)
@@ -67,6 +69,7 @@ def page(
         wire=mirror((*NICS, *wire)),
         bgp=mirror(bgp),
         moves=moves or Moves(node),
+        counted=counted,
     )
     shown: dict[str, Any] = json.loads(json.dumps(status(state, reports, now)))
     return shown

@@ -134,6 +134,12 @@ def test_explain_says_who_has_it_and_why_not_the_others(cluster: Cluster, target
     assert f"{VIP} by bgp: nobody asks for it" in result.output
 
 
+def test_explain_says_what_is_wrong_with_a_node(cluster: Cluster) -> None:
+    cluster.node_dies("node2")
+
+    assert "! node2: its brain does not answer" in cluster.run("explain", "web").output
+
+
 def test_explain_all_shows_each_open_gate_in_words(cluster: Cluster) -> None:
     output = cluster.run("explain", "web", "--all").output
 

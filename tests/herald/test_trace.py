@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from herald.trace import addresses, faults, moves, trace, troubles
-from herald.words import TAKEN, words
+from herald.trace import addresses, dropped, faults, moves, trace, troubles
+from herald.words import DROPPED, ORDINARY, TAKEN, words
 from speaker.brain.moves import Moves
+from speaker.hello.packet import DropReason
 from speaker.l2.cause import Cause
 from speaker.policy.view import EXCLUDE_LABEL
 from speaker.seam.messages import (
@@ -180,3 +181,40 @@ def test_a_fault_that_all_nodes_see_is_told_once() -> None:
 
 def test_addresses_are_compared_as_numbers() -> None:
     assert ip_address(VIP) == ADDRESS
+
+
+def test_what_a_node_was_sent_in_vain_is_told_in_words() -> None:
+    counted = {
+        "wire": {
+            "herald_wire_dropped:interface=lan0,part=hello,reason=bad-hmac": 3.0,
+            "herald_wire_dropped:interface=lan0,part=hello,reason=other-cluster": 2.0,
+            "herald_wire_dropped:interface=lan0,part=hello,reason=too-short": 1.0,
+            "herald_wire_dropped:interface=lan0,part=hello,reason=malformed": 1.0,
+            "herald_wire_dropped:interface=lan0,part=hello,reason=own": 9.0,
+            "herald_wire_dropped:interface=lan0,part=frame,reason=truncated": 4.0,
+            "herald_wire_bfd_dropped:reason=bad-length": 5.0,
+            "herald_wire_seam_faults:reason=not-json": 6.0,
+            "herald_wire_stalls": 1.0,
+        },
+        "bgp": {"herald_seam_faults_total:fault=out-of-step": 7.0},
+    }
+    found = {"node1": page("node1", basics(), counted=counted), "node2": None}
+
+    assert [each.partition(",")[0] for each in dropped(found)] == [
+        "node1: wire has dropped 3 on lan0",
+        "node1: wire has dropped 2 on lan0",
+        "node1: wire has dropped 2 on lan0",
+        "node1: wire has dropped 4 on lan0",
+        "node1: wire has dropped 5",
+        "node1: wire has dropped 6",
+        "node1: bgp has dropped 7",
+    ]
+    assert "herald-hello" in dropped(found)[0]
+    assert "another cluster" in dropped(found)[1]
+
+
+def test_every_reason_to_drop_has_words() -> None:
+    known = {reason for part, reason in DROPPED if part == "hello" and reason}
+
+    assert known | ORDINARY <= {each.value for each in DropReason}
+    assert {part for part, reason in DROPPED if not reason} == {"hello", "frame", "bfd", "seam"}

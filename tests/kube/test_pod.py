@@ -40,7 +40,11 @@ async def page(port: int, path: str) -> tuple[int, str]:
 
 async def test_probes_say_why_not(port: int) -> None:
     reasons = {"ready": "pools are not listed yet"}
-    pages = Pages(ready=lambda: reasons["ready"], json={"/status": lambda: {"a": 1}})
+
+    async def shown() -> dict[str, int]:
+        return {"a": 1}
+
+    pages = Pages(ready=lambda: reasons["ready"], json={"/status": shown})
     async with serving(pages, CollectorRegistry(), health_port=port, metrics_port=0):
         assert await page(port, "/readyz") == (503, "pools are not listed yet")
         reasons["ready"] = ""
