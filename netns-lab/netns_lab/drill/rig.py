@@ -91,7 +91,7 @@ class Rig:
 
         def there() -> bool:
             sessions = json.loads(self.lab.vtysh("show bfd peers json") or "[]")
-            return sum(session["status"] == "up" for session in sessions) == count
+            return len([each for each in sessions if each["status"] == "up"]) == count
 
         until(f"{count} BFD sessions", there, SETTLE_LIMIT_S)
 
