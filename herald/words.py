@@ -52,8 +52,10 @@ DROPPED: Mapping[tuple[str, str], str] = MappingProxyType(
 )
 """By part and reason; a reason without an entry of its own has the part's last."""
 
-ORDINARY = frozenset({"no-identity", "own", "twin", "link-down"})
-"""Reasons to drop that say nothing of the sender."""
+ORDINARY = frozenset(
+    {"no-identity", "own", "twin", "link-down", "not-asked", "icmp-type", "admin-down"}
+)
+"""Reasons to drop what is as it should be."""
 
 OWNERSHIP: Mapping[str, str] = MappingProxyType(
     {

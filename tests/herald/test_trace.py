@@ -7,9 +7,11 @@ import pytest
 
 from herald.trace import addresses, dropped, faults, moves, trace, troubles
 from herald.words import DROPPED, ORDINARY, TAKEN, words
+from speaker.bfd.packet import DropReason as BfdDrop
 from speaker.brain.moves import Moves
 from speaker.hello.packet import DropReason
 from speaker.l2.cause import Cause
+from speaker.l2.ethernet import FrameDrop
 from speaker.policy.view import EXCLUDE_LABEL
 from speaker.seam.messages import (
     BgpFault,
@@ -216,5 +218,6 @@ def test_what_a_node_was_sent_in_vain_is_told_in_words() -> None:
 def test_every_reason_to_drop_has_words() -> None:
     known = {reason for part, reason in DROPPED if part == "hello" and reason}
 
-    assert known | ORDINARY <= {each.value for each in DropReason}
+    reasons = {each.value for enum in (DropReason, FrameDrop, BfdDrop) for each in enum}
+    assert known | ORDINARY <= reasons
     assert {part for part, reason in DROPPED if not reason} == {"hello", "frame", "bfd", "seam"}
