@@ -93,9 +93,9 @@ class Webhook:
         try:
             request = parse_review(await http.read())
         except JunkError as error:
-            self._reviews.labels("", "junk").inc()
-            LOG.warning("no review", extra={"fields": {"from": http.remote, "error": str(error)}})
-            return web.Response(status=400, text=f"{error}\n")
+            return self._junk(http, str(error), 400)
+        except web.HTTPRequestEntityTooLarge as error:
+            return self._junk(http, f"more than {MAX_REVIEW} bytes", error.status)
         judgement = await self._judge(request)
         word = "allowed" if judgement.allowed else "refused"
         self._reviews.labels(request.kind.value, word).inc()
@@ -103,6 +103,11 @@ class Webhook:
             fields = {"object": f"{request.kind.value} {request.name}", "why": judgement.sentences}
             LOG.info("refused", extra={"fields": fields})
         return web.json_response(answer(request, judgement))
+
+    def _junk(self, http: web.Request, text: str, status: int) -> web.Response:
+        self._reviews.labels("", "junk").inc()
+        LOG.warning("no review", extra={"fields": {"from": http.remote, "error": text}})
+        return web.Response(status=status, text=f"{text}\n")
 
     async def _judge(self, request: Request) -> Judgement:
         """Judge by the snapshot; a deletion that it forbids, once more by a newer one.
