@@ -119,6 +119,8 @@ class Brain:
         self._patience_s = patience_s
         self._moves = Moves(own.node)
         self._greeted: set[str] = set()
+        self._held: set[Address] = set()
+        "Addresses that a stranger had."
         self._wire = Channel(folder / "wire.sock", "wire", WIRE_KINDS, self._hear, self._lose)
         self._bgp = Channel(folder / "bgp.sock", "bgp", BGP_KINDS, self._hear, self._lose)
         self._counts = Counts((self._wire, self._bgp))
@@ -212,6 +214,7 @@ class Brain:
                 self._statuses.mark(self._state.deciding.holders(message.address))
             case AddressForgotten():
                 self._moves.forget(message)
+                self._held.discard(message.address)
                 self._statuses.mark(self._state.deciding.holders(message.address))
             case InterfaceReport():
                 self._statuses.mark_all()
@@ -221,6 +224,8 @@ class Brain:
 
     def _hear_owner(self, report: OwnerReport, *, greeting: bool) -> None:
         own = self._state.own.node
+        if report.state is OwnerState.HELD:
+            self._held.add(report.address)
         now = asyncio.get_running_loop().time()
         why = against(self._state.deciding.decisions.get((Protocol.LAYER2, report.address)))
         move = self._moves.take(report, greeting=greeting, now=now, why=why)
@@ -232,6 +237,10 @@ class Brain:
         LOG.log(logging.INFO if home else logging.DEBUG, "moved", extra={"fields": fields})
         if home and move.before not in ("", own) and move.after in ("", own):
             self._sweeper.after(move.before)
+        if move.after == own and move.address in self._held:
+            # A stranger is gone. It may have been MetalLB, which has objects of the same kind.
+            self._held.discard(move.address)
+            self._sweeper.everything()
         if home and report.state is OwnerState.OWNED and not greeting:
             for service in self._state.deciding.view.services(move.address):
                 self._events.add(on_move(move, service, Protocol.LAYER2))

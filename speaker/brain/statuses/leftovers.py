@@ -1,4 +1,4 @@
-"""Which ServiceL2Status of another node is out of date, and ours to remove.
+"""Which ServiceL2Status is left over, and this node's to remove.
 
 A node that is alive removes its own. What a dead one left, or MetalLB, is removed by the node
 that answers for the Service now; where none does, by the first of the live nodes by name.
@@ -26,17 +26,19 @@ class Standing:
     "Nodes heard on some NIC, and the own one."
 
     def left_over(self, written: Written) -> bool:
-        """Tell whether the object is another node's, untrue, and ours to remove."""
+        """Tell whether the object is untrue, or MetalLB's, and this node's to remove."""
         service, node = service_of(written), written.status.get("node")
         own = self.view.own.node
-        if service is None or not isinstance(node, str) or node == own:
+        if service is None or not isinstance(node, str):
+            return False
+        theirs = name_of(Kind.SERVICE_L2_STATUS, Self(node, self.view.own.namespace), service)
+        if node == own and written.name == theirs:
             return False
         known = self.view.snapshot.services.get(service)
         owners = self.segment.owners(known) if known is not None else set()
         if owners:
-            return own in owners and node not in owners
+            return own in owners and (node not in owners or written.name != theirs)
         # MetalLB's speakers may run on nodes that have none of ours: their objects stay.
-        theirs = name_of(Kind.SERVICE_L2_STATUS, Self(node, self.view.own.namespace), service)
         return written.name == theirs and node not in self.alive and own == min(self.alive)
 
 
@@ -46,8 +48,8 @@ def standing(view: View, wire: Mirror) -> Standing:
     return Standing(view, Segment(wire), frozenset(heard | {view.own.node}))
 
 
-def selector(nodes: frozenset[str] | None, own: str) -> str:
-    """Return the label selector of these nodes' objects; None: of all nodes but the own."""
+def selector(nodes: frozenset[str] | None) -> str:
+    """Return the label selector of these nodes' objects; None: of all nodes."""
     if nodes is None:
-        return f"{NODE}!={label_value(own)}"
+        return ""
     return f"{NODE} in ({','.join(sorted(label_value(node) for node in nodes))})"

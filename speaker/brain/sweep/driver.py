@@ -49,7 +49,7 @@ class Sweeper:
         self._wake.set()
 
     def everything(self) -> None:
-        """Look soon at what any other node left."""
+        """Look soon at what anybody left."""
         self._nodes = None
         self._wake.set()
 
@@ -77,7 +77,7 @@ class Sweeper:
         found: list[Written] = []
         pages = self._client.list_pages(
             collection_path(Kind.SERVICE_L2_STATUS, own.namespace),
-            label_selector=selector(nodes, own.node),
+            label_selector=selector(nodes),
         )
         async for page in pages:
             now = standing(self._state.deciding.view, self._wire)

@@ -80,8 +80,11 @@ def test_who_answers_now_removes_what_the_one_before_left(metallb: bool) -> None
     assert not left_over(of_before, owner="node2")
 
 
-def test_own_objects_are_no_leftovers() -> None:
+def test_own_objects_are_no_leftovers_but_what_metallb_wrote_here_is() -> None:
     assert not left_over(written("node1", GONE))
+    assert not left_over(written("node1", WEB.name), owner="node1")
+    assert left_over(written("node1", WEB.name, metallb=True), owner="node1")
+    assert not left_over(written("node1", WEB.name, metallb=True), owner="node2")
 
 
 def test_where_nobody_answers_the_first_live_node_removes_what_a_dead_one_left() -> None:
@@ -97,5 +100,5 @@ def test_metallb_keeps_its_objects_while_it_may_be_the_one_that_answers() -> Non
 
 
 def test_selectors_name_the_nodes_that_lost_an_address() -> None:
-    assert selector(frozenset({"node3", "node2"}), "node1") == "metallb.io/node in (node2,node3)"
-    assert selector(None, "node1") == "metallb.io/node!=node1"
+    assert selector(frozenset({"node3", "node2"})) == "metallb.io/node in (node2,node3)"
+    assert selector(None) == ""
