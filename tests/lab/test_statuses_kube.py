@@ -1,0 +1,136 @@
+"""What Herald writes, on a real API server: true statuses, and nothing while it is quiet."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from netns_lab.drill import objects
+from netns_lab.drill.rig import Rig
+from netns_lab.lab import Lab
+from netns_lab.manifests import Manifest
+from tests.lab.until import until
+
+pytestmark = pytest.mark.netns
+
+CONTROL_PLANES = ("kube",)
+QUIET_S = 60.0
+SETTLED_S = 12.0
+"""Longer than a sweep waits and an Event's or a status's retry takes."""
+WRITES = {"create", "update", "patch", "delete"}
+METALLB = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
+ACCOUNTS = "system:serviceaccount:metallb-system:herald-"
+BGP_TOO = Manifest(
+    {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "BGPAdvertisement",
+        "metadata": {"name": "both", "namespace": "metallb-system"},
+        "spec": {"ipAddressPools": [objects.L2_POOL]},
+    }
+)
+
+
+def writes(lab: Lab) -> Iterator[tuple[str, str, str]]:
+    """Verb, resource and name of what Herald wrote, but for the controller's Lease."""
+    for line in (lab.state.plane / "audit.log").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["verb"] not in WRITES or not entry["user"]["username"].startswith(ACCOUNTS):
+            continue
+        reference = entry.get("objectRef") or {}
+        if reference.get("resource") != "leases":
+            yield entry["verb"], str(reference.get("resource")), str(reference.get("name", ""))
+
+
+def items(lab: Lab, plural: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = lab.request("GET", f"{METALLB}/{plural}")["items"]
+    return [each for each in found if each.get("status")]
+
+
+def quiet(lab: Lab) -> int:
+    """Wait until nothing is written any more; return the number of writes so far."""
+    count, since = len(list(writes(lab))), time.monotonic()
+
+    def settled() -> bool:
+        nonlocal count, since
+        now = len(list(writes(lab)))
+        if now != count:
+            count, since = now, time.monotonic()
+        time.sleep(0.5)
+        return time.monotonic() > since + SETTLED_S
+
+    until(settled, 90, "an end of the writing")
+    return count
+
+
+def announcers(lab: Lab) -> list[str]:
+    return [each["status"]["node"] for each in items(lab, "servicel2statuses")]
+
+
+def events(lab: Lab) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = lab.request("GET", "/api/v1/namespaces/default/events")["items"]
+    return [each for each in found if each["reason"] == "nodeAssigned"]
+
+
+@pytest.fixture(scope="module")
+def rig(lab: Lab) -> Rig:
+    made = Rig(lab, layer2=True, policy="Cluster")
+    list(lab.apply([*objects.base(), BGP_TOO]))
+    made.settle(made.nodes)
+    return made
+
+
+def test_statuses_say_who_announces_the_service(lab: Lab, rig: Rig) -> None:
+    owner = until(lambda: announcers(lab), 20, "a ServiceL2Status")[0]
+    (status,) = items(lab, "servicel2statuses")
+    assert status["status"]["interfaces"] == [{"name": "lan0"}]
+    assert owner == rig.owner()
+    until(lambda: len(items(lab, "servicebgpstatuses")) == 3, 20, "one of each node")
+    for each in items(lab, "servicebgpstatuses"):
+        assert each["status"]["peers"] == ["router"]
+    until(lambda: len(items(lab, "configurationstates")) == 4, 20, "one of each process")
+    assert {each["status"]["result"] for each in items(lab, "configurationstates")} == {"Valid"}
+    names = {each["metadata"]["name"] for each in items(lab, "configurationstates")}
+    assert names == {"controller", "speaker-node1", "speaker-node2", "speaker-node3"}
+
+
+def test_nothing_but_the_lease_is_written_while_nothing_changes(lab: Lab, rig: Rig) -> None:
+    before = quiet(lab)
+    time.sleep(QUIET_S)
+    assert list(writes(lab))[before:] == []
+
+
+def test_a_move_is_one_event_and_the_objects_of_two_nodes(lab: Lab, rig: Rig) -> None:
+    (owner,) = announcers(lab)
+    before, known = quiet(lab), len(events(lab))
+    node = f"/api/v1/nodes/{owner}"
+    lab.patch(node, {"metadata": {"annotations": {"herald.io/drain": "true"}}})
+    until(lambda: announcers(lab) and announcers(lab) != [owner], 20, "another node's status")
+    quiet(lab)
+    assert len(announcers(lab)) == 1
+    told = events(lab)[known:]
+    assert len(told) == 1
+    assert f'before on node "{owner}" (handed-over)' in told[0]["message"]
+    written = sorted((verb, resource) for verb, resource, _ in list(writes(lab))[before:])
+    # What a drained node does with its routes is its own ServiceBGPStatus.
+    about_l2 = [each for each in written if each[1] != "servicebgpstatuses"]
+    assert about_l2 == [
+        ("create", "events"),
+        ("create", "servicel2statuses"),
+        ("delete", "servicel2statuses"),
+        ("patch", "servicel2statuses"),
+    ]
+    assert len(written) - len(about_l2) <= 1
+    lab.patch(node, {"metadata": {"annotations": {"herald.io/drain": None}}})
+
+
+def test_what_a_dead_node_left_is_replaced(lab: Lab, rig: Rig) -> None:
+    quiet(lab)
+    (owner,) = announcers(lab)
+    lab.kill_node(owner)
+    try:
+        until(lambda: len(announcers(lab)) == 1 and announcers(lab) != [owner], 40, "one status")
+    finally:
+        lab.start_node(owner)
+        rig.wait_ready()
