@@ -73,7 +73,7 @@ def judge(
         trouble = trouble or leave
     kept = _acceptable(good, ask)
     if kept is None:
-        leave = trouble or _misfit(good, ask)
+        leave = trouble or _misfit(allocator, good, ask)
         if any(_occupied(allocator, ask, address, unjudged) for address in current):
             return replace(leave, paced=False, grow_from=None, yields=True)
         return leave
@@ -107,9 +107,15 @@ def _acceptable(good: dict[int, Address], ask: Ask) -> tuple[Address, ...] | Non
     return None
 
 
-def _misfit(good: dict[int, Address], ask: Ask) -> Leave:
+def _misfit(allocator: Allocator, good: dict[int, Address], ask: Ask) -> Leave:
     rest = next(iter(good.values()), None)
-    grow = rest if rest is not None and ask.families == (BOTH,) else None
+    # Not where it wants to be elsewhere anyway.
+    grows = (
+        rest is not None
+        and ask.families == (BOTH,)
+        and _wish(allocator, ask, (rest,)) is (Wish.COMPLETE)
+    )
+    grow = rest if grows else None
     return Leave(
         Cause.FAMILIES_CHANGED,
         "the families of its addresses are not those of its cluster IPs",

@@ -139,3 +139,13 @@ def test_pool_that_is_split_by_family_moves_nobody() -> None:
 
     assert cluster.addresses("a") == ("198.51.100.0", "fd01::")
     assert cluster.assigned("a").pool == "v4"
+
+
+def test_service_that_grows_and_asks_for_another_pool_does_not_grow_where_it_is() -> None:
+    cluster = Cluster(BOTH).put(service("a", **svc("a"))).settle()
+
+    cluster.put(service("a", **svc("a", **REQUIRE, pool="none"))).run()
+
+    assert cluster.addresses("a") == ()
+    assert cluster.pending("a").reason is Reason.POOL_UNKNOWN
+    assert cluster.plan().changes == ()

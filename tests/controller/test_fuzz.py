@@ -240,8 +240,13 @@ class Allocation(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.cluster.settle()
         settled = {each.name: each.ingress for each in self._ours()}
+        # Which of two pools in conflict was in force first is what a restart cannot know: then
+        # who has an address keeps it, and who waits may wait no more.
+        refused = bool(self.cluster.planner.ledger.pools.refused)
         self.cluster.restart().settle()
-        assert {each.name: each.ingress for each in self._ours()} == settled
+        for each in self._ours():
+            if settled[each.name] or not refused:
+                assert each.ingress == settled[each.name], each.name
 
 
 Allocation.TestCase.settings = settings(
