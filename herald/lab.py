@@ -75,6 +75,7 @@ def down(name: str, every: bool, output: str) -> None:
     """Take a lab down, running or crashed; nothing of it is left."""
     from netns_lab.removal import existing_labs, take_down
 
+    _root()
     names = existing_labs() if every else [name]
     done = {each: take_down(each) for each in names}
     if output == "json":
@@ -112,6 +113,7 @@ def apply(name: str, path: str, remove: bool, output: str) -> None:
     from netns_lab.manifests import ManifestError, read_file, read_manifests
     from netns_lab.orders import LabError
 
+    _root()
     there = _lab(name)
     try:
         found = read_manifests(sys.stdin.read(), "-") if path == "-" else read_file(path)
@@ -142,6 +144,7 @@ def execute(name: str, host: str, command: tuple[str, ...]) -> None:
     from netns_lab.orders import LabError
     from netns_lab.plan import PlanError
 
+    _root()
     there = _lab(name)
     argv = list(command[1:] if command[0] == "--" else command)
     if not argv:
@@ -180,6 +183,16 @@ def demo(nodes: int) -> None:
     from netns_lab.demo import run_demo
 
     sys.exit(run_demo(nodes))
+
+
+def _root() -> None:
+    from netns_lab.lab import check_root
+    from netns_lab.orders import LabError
+
+    try:
+        check_root()
+    except LabError as error:
+        raise Failure(str(error)) from error
 
 
 def _lab(name: str) -> "Lab":

@@ -309,9 +309,14 @@ class Lab:
             time.sleep(POLL_S)
 
 
-def _check_machine(control_plane: str) -> None:
+def check_root() -> None:
+    """Raise `LabError` where network namespaces can't be entered."""
     if os.geteuid() != 0:
         raise LabError("the lab makes network namespaces: run it as root, for example with sudo")
+
+
+def _check_machine(control_plane: str) -> None:
+    check_root()
     if lacking := frr.missing():
         raise LabError(f"FRR's {', '.join(lacking)} missing: apt-get install frr, or `make system`")
     check_plane(control_plane)

@@ -14,6 +14,9 @@ from netns_lab import frr
 from netns_lab.lab import Lab
 from netns_lab.orders import LabError
 from netns_lab.planes import EMBEDDED, check_plane
+from tests.lab.required import required
+
+TOOLS = ("ip", "nft", "conntrack", "curl", "vtysh", "arping")
 
 
 def why_no_lab() -> str:
@@ -22,14 +25,14 @@ def why_no_lab() -> str:
         return "network namespaces need root: run the tests with sudo"
     if lacking := frr.missing():
         return f"FRR's {', '.join(lacking)} missing: apt-get install frr"
-    tools = [tool for tool in ("ip", "nft", "conntrack", "curl", "vtysh") if not shutil.which(tool)]
+    tools = [tool for tool in TOOLS if not shutil.which(tool)]
     return f"{', '.join(tools)} missing: make system" if tools else ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a lab where there can be none."""
     reason = why_no_lab()
-    if not reason or os.environ.get("HERALD_REQUIRE_LAB") == "1":
+    if not reason or required():
         return
     for item in items:
         if item.get_closest_marker("netns"):

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from speaker.seam.messages import RouteRemoved
 from tests.lab.bgp_lab import (
     SPEAKER,
@@ -20,11 +18,12 @@ from tests.lab.bgp_lab import (
     spawn,
     until,
 )
+from tests.lab.required import skip_without
 
 BIRD = shutil.which("bird")
 pytestmark = [
     *needs_lab,
-    pytest.mark.skipif(BIRD is None, reason="needs BIRD: apt-get install bird2"),
+    skip_without(BIRD, "needs BIRD: apt-get install bird2"),
 ]
 VIP, VIP6 = "192.168.4.10/32", "fd00:4::10/128"
 

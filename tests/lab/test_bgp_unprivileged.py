@@ -1,15 +1,13 @@
 """The bgp process as its container runs it: a user of its own, no capability, no privilege."""
 
-import os
 import shutil
 import site
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.lab.bgp_lab import bgp_lab, frr_config, needs_lab, peer, route, until
+from tests.lab.required import skip_without
 
 USER = "65532"
 AS_USER = (
@@ -32,9 +30,7 @@ def interpreter() -> str:
 
 pytestmark = [
     *needs_lab,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not interpreter(), reason="no Python that another user may run"
-    ),
+    skip_without(interpreter(), "no Python that another user may run"),
 ]
 VIP = "192.168.4.10/32"
 
