@@ -70,8 +70,8 @@ def test_unknown_fault_is_refused_with_those_there_are(lab: Lab) -> None:
 
 def test_held_process_stays_down_until_it_is_released(lab: Lab) -> None:
     lab.signal("brain@node2", signal.SIGKILL, hold=True)
-    until(lambda: process(lab, "brain@node2")["state"] == "held", 5, "held")
-    until(lambda: process(lab, "brain@node2")["ready"] is False, 5, "not ready")
+    until(lambda: process(lab, "brain@node2")["state"] == "held", 15, "held")
+    until(lambda: process(lab, "brain@node2")["ready"] is False, 15, "not ready")
     assert served(lab)
     lab.release("brain@node2")
     until(lambda: process(lab, "brain@node2")["ready"], 15, "ready again")
@@ -79,10 +79,10 @@ def test_held_process_stays_down_until_it_is_released(lab: Lab) -> None:
 
 def test_frozen_process_is_not_ready_and_thaws(lab: Lab) -> None:
     lab.signal("wire@node1", signal.SIGSTOP)
-    until(lambda: process(lab, "wire@node1")["ready"] is False, 5, "not ready")
+    until(lambda: process(lab, "wire@node1")["ready"] is False, 15, "not ready")
     lab.signal("wire@node1", signal.SIGCONT)
     until(lambda: process(lab, "wire@node1")["ready"], 15, "ready again")
-    until(lambda: served(lab), 10, "served")
+    until(lambda: served(lab), 20, "served")
 
 
 def test_speaker_that_is_stopped_hands_over_and_comes_back(lab: Lab) -> None:
@@ -97,7 +97,7 @@ def test_speaker_that_is_stopped_hands_over_and_comes_back(lab: Lab) -> None:
 def test_stopped_service_proxy_leaves_its_rules_and_closes_its_health_check(lab: Lab) -> None:
     assert lab.fetch("client", HEALTHZ)
     lab.stop_proxy("node1")
-    until(lambda: lab.fetch("client", HEALTHZ, timeout_s=0.3) is None, 10, "health check closed")
+    until(lambda: lab.fetch("client", HEALTHZ, timeout_s=0.3) is None, 20, "health check closed")
     assert served(lab)
     lab.start_proxy("node1")
     until(lambda: lab.fetch("client", HEALTHZ, timeout_s=0.3), 15, "health check open")
@@ -106,6 +106,6 @@ def test_stopped_service_proxy_leaves_its_rules_and_closes_its_health_check(lab:
 def test_pod_reported_unready_leaves_the_endpoints_and_returns(lab: Lab) -> None:
     pod = next(p["pod"] for p in lab.status()["pods"] if p["name"] == "web1")
     lab.pod_ready(pod, ready=False)
-    until(lambda: ready_endpoints(lab) == 1, 10, "one endpoint is ready")
+    until(lambda: ready_endpoints(lab) == 1, 20, "one endpoint is ready")
     lab.pod_ready(pod, ready=True)
-    until(lambda: ready_endpoints(lab) == 2, 10, "both are ready")
+    until(lambda: ready_endpoints(lab) == 2, 20, "both are ready")

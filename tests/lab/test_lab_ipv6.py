@@ -74,13 +74,13 @@ def gateways(lab: Lab) -> set[str]:
 
 
 def test_lan_client_finds_the_owner_by_neighbour_discovery(lab: Lab) -> None:
-    until(lambda: lab.fetch("client", URL), 10, "an answer by IPv6")
+    until(lambda: lab.fetch("client", URL), 20, "an answer by IPv6")
     macs = {nic.mac for node in lab.plan.nodes for nic in node.host.nics if nic.name == "lan0"}
     assert neighbour(lab) in macs
 
 
 def test_router_has_the_route_by_every_node_and_serves_the_far_client(lab: Lab) -> None:
-    until(lambda: len(gateways(lab)) == 2, 10, "the /128 by both nodes")
+    until(lambda: len(gateways(lab)) == 2, 20, "the /128 by both nodes")
     assert lab.fetch("remote", URL) in ("web1\n", "web2\n")
 
 

@@ -76,9 +76,9 @@ print(s.recv(100).decode())
 @pytest.fixture(scope="module", autouse=True)
 def _servers(lab: Lab) -> None:
     list(lab.apply(read_manifests(ECHO, "test")))
-    until(lambda: len(lab.status()["pods"]) == 4, 5, "four Pods run")
+    until(lambda: len(lab.status()["pods"]) == 4, 15, "four Pods run")
     web = "http://192.168.4.101:30080"
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 5, "the web server answers")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 15, "the web server answers")
 
 
 def test_client_meets_both_web_servers_by_a_node_port(lab: Lab) -> None:
@@ -88,7 +88,7 @@ def test_client_meets_both_web_servers_by_a_node_port(lab: Lab) -> None:
         answers.add(lab.fetch("client", "http://192.168.4.102:30080"))
         return {"web1\n", "web2\n"} <= answers
 
-    until(both, 5, "both ordinal names")
+    until(both, 15, "both ordinal names")
     assert answers == {"web1\n", "web2\n"}
 
 
@@ -115,7 +115,7 @@ def test_dead_node_is_dark_and_comes_back(lab: Lab) -> None:
     finally:
         lab.start_node("node2")
     web = "http://192.168.4.102:30080"
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 10, "the node serves again")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 20, "the node serves again")
 
 
 def test_pulled_cable_leaves_the_other(lab: Lab) -> None:
@@ -126,7 +126,7 @@ def test_pulled_cable_leaves_the_other(lab: Lab) -> None:
     finally:
         lab.plug_cable("node2", "lan0")
     web = "http://192.168.4.102:30080"
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 5, "the cable works again")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 15, "the cable works again")
 
 
 def test_partition_keeps_two_sides_apart_until_it_heals(lab: Lab) -> None:
@@ -137,7 +137,7 @@ def test_partition_keeps_two_sides_apart_until_it_heals(lab: Lab) -> None:
         assert lab.fetch("remote", web) is not None
     finally:
         lab.heal()
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 5, "healed")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 15, "healed")
 
 
 def test_namespaces_have_no_route_to_the_machine(lab: Lab) -> None:
@@ -185,5 +185,5 @@ def test_tied_lab_goes_when_its_maker_is_killed() -> None:
         assert maker.stdout.readline() == b"1\n"
         assert netns.existing("herald-tied-")
         maker.kill()
-    until(lambda: not StateFolder.of("tied").path.exists(), 5, "the state folder is gone")
+    until(lambda: not StateFolder.of("tied").path.exists(), 15, "the state folder is gone")
     assert netns.existing("herald-tied-") == []
