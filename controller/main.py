@@ -85,7 +85,7 @@ def selections(namespace: str) -> tuple[Selection, ...]:
         Selection(Kind.NODE),
         # MetalLB's controller may run here too; its Pods have two kinds of labels.
         Selection(Kind.POD, namespace),
-        # Not needed to give addresses: judged on admission, and what is refused is reported.
+        # Not needed to give addresses: admission judges what is new beside what is there.
         *(Selection(kind, namespace) for kind in ANNOUNCING),
     )
 

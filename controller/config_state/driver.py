@@ -13,6 +13,8 @@ from kube.verdicts import Verdict
 LOG = logging.getLogger("controller.config_state")
 
 RETRY_S = 5.0
+LOOK_S, LOOK_AFTER_REFUSAL_S = 10.0, 60.0
+"""How often the object is read while nothing changes: somebody may have deleted it."""
 FINAL = frozenset({400, 403, 404, 422})
 
 
@@ -55,9 +57,10 @@ class StateWriter:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        look_s = LOOK_S
         while True:
-            await self._changed.wait()
-            self._changed.clear()
+            await self._wait(look_s)
+            look_s = LOOK_S
             verdict = self._wanted
             if verdict is None or verdict.shown_by(self._shown):
                 continue
@@ -67,10 +70,29 @@ class StateWriter:
                 self.failed += 1
                 LOG.info("configuration state", extra={"fields": {"error": str(error)}})
                 if error.status in FINAL:
-                    # Not served or not allowed here: asking again would not change that.
+                    # Not served or not allowed here: asking again at once would not change that.
+                    look_s = LOOK_AFTER_REFUSAL_S
                     continue
                 await asyncio.sleep(RETRY_S)
                 self._changed.set()
+
+    async def _wait(self, look_s: float) -> None:
+        """Return when there is something to write, or after a look at what is there."""
+        try:
+            async with asyncio.timeout(look_s):
+                await self._changed.wait()
+        except TimeoutError:
+            if self._wanted is not None:
+                await self._look()
+        self._changed.clear()
+
+    async def _look(self) -> None:
+        try:
+            self._shown = (await self._leader.get(self._path)).get("status") or {}
+        except ApiError as error:
+            # Not to be had is not gone.
+            if error.not_found:
+                self._shown = {}
 
     async def _write(self, status: Json) -> None:
         body = {"status": status}
