@@ -6,6 +6,7 @@ and what they have in vain.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
 POOL_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ipaddresspools.metallb.io"
 CERTIFICATE = "/api/v1/namespaces/metallb-system/secrets/herald-webhook-cert"
 URL = "http://192.168.4.10:8090"
+METALLB = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
+STATUSES = {
+    "servicel2statuses": "metallb.io/service-name",
+    "servicebgpstatuses": "metallb.io/service-name",
+    "configurationstates": "metallb.io/component-type",
+}
+"By a label that the speaker keeps right."
+PEER_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/bgppeers.metallb.io"
 
 
 def samples(name: str) -> list[Manifest]:
@@ -92,6 +101,21 @@ def test_kubectl_installs_each_variant(lab: Lab, overlay: str) -> None:
     assert "daemonset.apps/herald-speaker " in done.stdout
 
 
+def test_crds_of_metallb_are_replaced_by_ours(lab: Lab) -> None:
+    """Its CRD of the peers names a webhook for conversion, which `kubectl apply` would leave."""
+    webhook = {"name": "metallb-webhook-service", "namespace": "metallb-system", "path": "/convert"}
+    conversion = {
+        "strategy": "Webhook",
+        "webhook": {"conversionReviewVersions": ["v1beta1"], "clientConfig": {"service": webhook}},
+    }
+    lab.patch(PEER_CRD, {"spec": {"conversion": conversion}})
+    config = f"--kubeconfig={lab.state.admin_kubeconfig}"
+    command = [str(kubectl()), config, "replace", "-k", str(MANIFESTS / "crds")]
+    done = lab.exec("control", command)
+    assert done.returncode == 0, done.stderr
+    assert lab.request("GET", PEER_CRD)["spec"]["conversion"] == {"strategy": "None"}
+
+
 def audit(lab: Lab) -> Iterator[dict[str, Any]]:
     """What Herald's accounts asked for."""
     for line in (lab.state.plane / "audit.log").read_text().splitlines():
@@ -126,10 +150,37 @@ def granted() -> set[tuple[str, str, str]]:
     return found
 
 
+def disturb_statuses(lab: Lab) -> None:
+    """Spoil a label of each object that the speaker writes, and wait until it is put right."""
+    for plural, label in STATUSES.items():
+        path = f"{METALLB}/{plural}"
+        (obj,) = until(partial(speakers_own, lab, path), 20, f"one of the {plural}")
+        path += f"/{obj['metadata']['name']}"
+        lab.patch(path, {"metadata": {"labels": {label: "spoilt"}}})
+
+        def right(path: str = path, label: str = label) -> bool:
+            return bool(lab.request("GET", path)["metadata"]["labels"][label] != "spoilt")
+
+        until(right, 20, f"{path} put right")
+
+
+def speakers_own(lab: Lab, path: str) -> list[dict[str, Any]]:
+    found = lab.request("GET", path)["items"]
+    return [each for each in found if each["metadata"]["name"] != "controller"]
+
+
+def is_none(lab: Lab, path: str) -> bool:
+    return not speakers_own(lab, path)
+
+
 def test_roles_are_enough_and_no_more(lab: Lab) -> None:
+    lab.apply_file(str(SAMPLES / "bgp-router.yaml"))
     lab.apply_file(str(SAMPLES / "first-pool.yaml"))
     until(lambda: lab.fetch("client", URL), 20, "an answer at the address")
+    disturb_statuses(lab)
     lab.patch(SERVICE, {"spec": {"type": "ClusterIP"}})
+    for plural in ("servicel2statuses", "servicebgpstatuses"):
+        until(partial(is_none, lab, f"{METALLB}/{plural}"), 20, f"an end of the {plural}")
     lab.patch(SERVICE, {"spec": {"type": "LoadBalancer"}})
     lab.patch(CERTIFICATE, {"data": {"tls.crt": ""}})  # so that it is renewed
     wanted = granted()
