@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from kube.snapshot import Kind
 from speaker.brain.home import Homes
 from speaker.brain.state import State
 from speaker.brain.status import Reports
@@ -44,6 +45,8 @@ class Tallies:
     requests: Mapping[tuple[str, int], int]
     "API requests by verb and status."
     seam_faults: Mapping[str, int]
+    statuses: Mapping[tuple[Kind, str], int]
+    "Writes of status objects by kind and result."
     wire: Mapping[str, float]
     "What wire last counted."
 
@@ -156,6 +159,12 @@ def _configuration(state: State, reports: Reports, tallies: Tallies) -> Iterator
     for (verb, status), count in tallies.requests.items():
         requests.add_metric((verb, str(status)), count)
     yield requests
+    writes = CounterMetricFamily(
+        "herald_status_writes", "Writes of status objects.", labels=("object", "result")
+    )
+    for (kind, result), count in tallies.statuses.items():
+        writes.add_metric((kind.value, result), count)
+    yield writes
 
 
 def _gates(state: State, now: float) -> Iterator[Metric]:

@@ -175,6 +175,7 @@ class Brain:
         tallies = Tallies(
             events=self._events.counts,
             requests=self._client.requests,
+            statuses=self._statuses.counts,
             seam_faults=self._counts.seam_faults(),
             wire=self._counts.of("wire"),
         )
