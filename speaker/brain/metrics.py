@@ -47,6 +47,7 @@ class Tallies:
     seam_faults: Mapping[str, int]
     statuses: Mapping[tuple[Kind, str], int]
     "Writes of status objects by kind and result."
+    watch_breaks: Mapping[str, int]
     wire: Mapping[str, float]
     "What wire last counted."
 
@@ -159,6 +160,8 @@ def _configuration(state: State, reports: Reports, tallies: Tallies) -> Iterator
     for (verb, status), count in tallies.requests.items():
         requests.add_metric((verb, str(status)), count)
     yield requests
+    text = "Lists and watches that failed or broke off."
+    yield _counter("herald_watch_breaks", text, "kind", tallies.watch_breaks)
     writes = CounterMetricFamily(
         "herald_status_writes", "Writes of status objects.", labels=("object", "result")
     )

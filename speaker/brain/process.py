@@ -177,6 +177,7 @@ class Brain:
             requests=self._client.requests,
             statuses=self._statuses.counts,
             seam_faults=self._counts.seam_faults(),
+            watch_breaks=self._watch_breaks(),
             wire=self._counts.of("wire"),
         )
         now = asyncio.get_running_loop().time()
@@ -191,8 +192,17 @@ class Brain:
             wire=self._wire.mirror,
             bgp=self._bgp.mirror,
             moves=self._moves,
-            counted={peer: self._counts.of(peer) for peer in ("wire", "bgp")},
+            counted={
+                **{peer: self._counts.of(peer) for peer in ("wire", "bgp")},
+                "brain": {
+                    f"herald_watch_breaks:reason={kind}": count
+                    for kind, count in self._watch_breaks().items()
+                },
+            },
         )
+
+    def _watch_breaks(self) -> dict[str, int]:
+        return {kind.value: count for kind, count in self._watcher.breaks.items()}
 
     def _node_addresses(self) -> Iterable[Address]:
         node = self._state.deciding.view.node

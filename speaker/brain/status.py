@@ -28,11 +28,14 @@ from speaker.seam.messages import (
 from speaker.seam.mirror import Mirror
 
 SCHEMA = 1
-DROPS = frozenset(
-    {"herald_wire_dropped", "herald_wire_bfd_dropped", "herald_wire_seam_faults",
-     "herald_seam_faults_total"}
-)  # fmt: skip
-"Counters of what a process was sent and did not use."
+DROPS = {
+    "herald_wire_dropped": "frame",
+    "herald_wire_bfd_dropped": "bfd",
+    "herald_wire_seam_faults": "seam",
+    "herald_seam_faults_total": "seam",
+    "herald_watch_breaks": "watch",
+}
+"Counters of what a process was sent and did not use, and what that is, unless a label says it."
 L2_ONLY = frozenset({Gate.SHARED_SELECTORS})
 LATER = frozenset({Gate.CONSISTENT, Gate.PEER, Gate.SHARERS, Gate.HEALTH})
 "Looked at only when all others are open."
@@ -261,7 +264,7 @@ def _dropped(counted: Mapping[str, Mapping[str, float]]) -> Iterable[Json]:
                 said = dict(label.split("=", 1) for label in labels.split(","))
                 yield {
                     "process": process,
-                    "part": said.get("part") or ("bfd" if "bfd" in counter else "seam"),
+                    "part": said.get("part", DROPS[counter]),
                     "interface": said.get("interface", ""),
                     "reason": said.get("reason") or said.get("fault", ""),
                     "count": int(count),

@@ -189,9 +189,9 @@ class StatusWriter:
             if step is Step.CREATE:
                 await self._create(path, wanted, owner)
             elif step is Step.LABEL:
-                await self._client.patch(path, {"metadata": metadata(wanted, owner)}, Patch.MERGE)
+                await self._change(path, {"metadata": metadata(wanted, owner)})
             else:
-                await self._client.patch(f"{path}/status", {"status": status}, Patch.MERGE)
+                await self._change(f"{path}/status", {"status": status})
         await asyncio.sleep(1 / WRITES_PER_S)
 
     async def _create(self, path: str, wanted: Wanted, owner: Owner | None) -> None:
@@ -206,7 +206,15 @@ class StatusWriter:
             if not error.conflict:
                 raise
             # It is there, but not seen: without our labels, or the watch is behind.
-            await self._client.patch(path, {"metadata": metadata(wanted, owner)}, Patch.MERGE)
+            await self._change(path, {"metadata": metadata(wanted, owner)})
+
+    async def _change(self, path: str, body: Json) -> None:
+        try:
+            await self._client.patch(path, body, Patch.MERGE)
+        except ApiError as error:
+            # Gone in the meantime: the watch says so, and it is made anew.
+            if not error.not_found:
+                raise
 
     async def _delete(self, kind: Kind, found: Written) -> None:
         with _Counting(self.counts, kind):

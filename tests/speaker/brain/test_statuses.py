@@ -29,11 +29,14 @@ async def first(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 @asynccontextmanager
-async def speaker(cluster: Cluster, *says: Message) -> AsyncIterator[Say]:
+async def speaker(cluster: Cluster, *says: Message, node: str = "node1") -> AsyncIterator[Say]:
     """A brain beside a wire that says this, and then what it is told to."""
     wire = Ear("wire", says=list(says))
-    listener = wire.listener(cluster.folder)
-    async with running(listener), brain(cluster.settings(), coalesce_s=0.01):
+    folder = cluster.folder / node
+    folder.mkdir(exist_ok=True)
+    listener = wire.listener(folder)
+    settings = cluster.settings(node, socket_dir=folder)
+    async with running(listener), brain(settings, coalesce_s=0.01):
 
         def say(message: Message) -> None:
             wire.says.append(message)
@@ -96,6 +99,17 @@ async def test_nothing_is_written_while_nothing_changes_or_when_the_brain_restar
         every = await said(first, "ServiceL2Status", 2)
         assert status in every
         assert await objects(first, "ConfigurationState") == [state]
+
+
+async def test_two_nodes_that_both_answer_write_two_objects_and_leave_them(first: Cluster) -> None:
+    await first.service()
+    there = OwnerReport(ADDRESS, "lan0", OwnerState.OWNED, "node2", "first-use", 1)
+    async with speaker(first, LAN, OWNED) as say, speaker(first, LAN, there, node="node2"):
+        both = await said(first, "ServiceL2Status", 2)
+        say(OTHER)
+        assert await said(first, "ServiceL2Status", 1) == [
+            each for each in both if each["status"]["node"] == "node2"
+        ]
 
 
 async def test_an_object_that_says_something_else_is_put_right(first: Cluster) -> None:
