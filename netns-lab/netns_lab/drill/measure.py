@@ -4,6 +4,7 @@ An outage of a flow is the time from the last echo before a loss to the first ec
 are seconds on CLOCK_MONOTONIC, results milliseconds; None where a figure does not apply.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -83,22 +84,20 @@ def measure_run(
 
 
 def longest_gap_ms(flow: Flow) -> float:
-    """Return the longest time between two echoes with a loss between them; 0 without loss.
+    """Return the longest time between two echoes in which a datagram was lost; 0 without loss.
 
-    A loss at either end of the flow counts from its first datagram, or to its last.
+    Counted by when echoes arrive: one datagram that waited in a queue for the whole outage must
+    not hide it. A loss at either end of the flow counts from its first datagram, or to its last.
     """
+    if not flow.sent_s:
+        return 0.0
+    arrivals = sorted(echoed for echoed in flow.echoed_s if echoed)
+    bounds = [flow.sent_s[0], *arrivals, max(flow.sent_s[-1], arrivals[-1] if arrivals else 0.0)]
     longest = 0.0
-    last_good = flow.sent_s[0] if flow.sent_s else 0.0
-    lost_since = False
-    for echoed in flow.echoed_s:
+    for sent, echoed in zip(flow.sent_s, flow.echoed_s, strict=True):
         if not echoed:
-            lost_since = True
-            continue
-        if lost_since:
-            longest = max(longest, echoed - last_good)
-        last_good, lost_since = echoed, False
-    if lost_since:
-        longest = max(longest, flow.sent_s[-1] - last_good)
+            after = min(bisect_right(bounds, sent), len(bounds) - 1)
+            longest = max(longest, bounds[after] - bounds[after - 1])
     return _ms(longest)
 
 
@@ -114,6 +113,12 @@ def arp_silence_ms(arp: ArpSeries) -> float:
 def dual_answer_ms(arp: ArpSeries) -> float:
     """Return how long two nodes answered: requests that both answered, times the step."""
     return _ms(len(_requests_with_two_owners(arp)) * _median_step_s(arp.asked_s))
+
+
+def owner_at(arp: ArpSeries, at_s: float) -> str | None:
+    """Return the MAC that answered last before a moment, None when none did."""
+    before = [answer for answer in arp.answers if answer.answered_s < at_s]
+    return max(before, key=lambda answer: answer.answered_s).mac if before else None
 
 
 def moves(arp: ArpSeries) -> int:
@@ -136,8 +141,7 @@ def route_change_s(
 
 def arp_marks_ms(arp: ArpSeries, fault_s: float) -> dict[str, float]:
     """Return when, after the fault, another node first announced the address and answered."""
-    before = [answer.mac for answer in arp.answers if answer.answered_s < fault_s]
-    old = before[-1] if before else None
+    old = owner_at(arp, fault_s)
     marks = {}
     for frame in arp.gratuitous:
         if frame.at_s >= fault_s and frame.mac != old:

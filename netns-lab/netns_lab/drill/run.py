@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netns_lab.drill import objects, timeline
 from netns_lab.drill.faults import Fault, Prepare, Scene
-from netns_lab.drill.measure import measure_run
+from netns_lab.drill.measure import measure_run, owner_at
 from netns_lab.drill.probes import Probes
 from netns_lab.drill.results import ControlResult, DrillResult, Run
 from netns_lab.drill.rig import Rig
@@ -21,7 +21,14 @@ BASELINE_S = 0.4
 "Traffic before the fault, so that every flow has its first echoes."
 NO_FIGURES = measure_run({}, None, None, 0.0)
 
+ATTEMPTS = 3
+"How often a run is begun whose fault hit a node that no longer had the address."
+
 Say = Callable[[str], None]
+
+
+class MovedError(LabError):
+    """The address moved between the look at its owner and the fault: nothing was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +65,17 @@ class DrillRunner:
         )
 
     def _once(self, scenario: Scenario, rig: Rig, inject: Fault, prepare: Prepare | None) -> Run:
-        try:
-            target = _settle(scenario, rig)
-            return _measured(scenario, rig, target, inject, prepare)
-        except LabError as error:
-            return Run(NO_FIGURES, Timeline(), f"{error}")
+        complaint = ""
+        for _ in range(ATTEMPTS):
+            try:
+                target = _settle(scenario, rig)
+                return _measured(scenario, rig, target, inject, prepare)
+            except MovedError as error:
+                complaint = f"{error}"
+                self.say(f"{scenario.name}: once more, {complaint}")
+            except LabError as error:
+                return Run(NO_FIGURES, Timeline(), f"{error}")
+        return Run(NO_FIGURES, Timeline(), complaint)
 
 
 def _settle(scenario: Scenario, rig: Rig) -> str:
@@ -101,10 +114,17 @@ def _measured(
             time.sleep(scenario.after_s)
             seen = probes.stop()
     names = rig.names()
+    if seen.arp is not None:
+        _check_owner(names.get(owner_at(seen.arp, fault_s) or ""), target)
     gone = rig.lab.plan.node(target).lan_v4
     figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, gone)
     drawn = timeline.draw(seen.clients, seen.arp, seen.routes or (), fault_s, figures.marks, names)
     return Run(figures, drawn)
+
+
+def _check_owner(owner: str | None, target: str) -> None:
+    if owner != target:
+        raise MovedError(f"{owner or 'nobody'} had the address when the fault hit {target}")
 
 
 def run_drills(

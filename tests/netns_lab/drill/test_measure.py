@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from netns_lab.drill.measure import (
@@ -28,6 +30,13 @@ def test_a_flow_without_loss_has_no_gap() -> None:
 )
 def test_a_gap_reaches_from_echo_to_echo(lost: tuple[float, float], expected: float) -> None:
     assert longest_gap_ms(flow(2, lost)) == pytest.approx(expected, abs=2 * STEP_MS)
+
+
+def test_a_datagram_that_waited_for_the_whole_outage_does_not_hide_it() -> None:
+    whole = flow(2, (1.0, 1.5))
+    queued = replace(whole, echoed_s=(*whole.echoed_s[:100], 1.5, *whole.echoed_s[101:]))
+
+    assert longest_gap_ms(queued) == pytest.approx(500, abs=2 * STEP_MS)
 
 
 def test_a_clients_figures_are_sums_but_for_its_worst_gap() -> None:
