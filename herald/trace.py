@@ -245,17 +245,19 @@ def _several(nodes: list[str], pages: Pages) -> str:
 
 def dropped(pages: Pages) -> list[str]:
     """Return what the nodes were sent and did not use, as sentences; by itself no trouble."""
-    found: dict[tuple[str, str, str, str], int] = {}
+    found: dict[tuple[str, str, str], dict[str, int]] = {}
     for node, page in pages.items():
         for each in page["dropped"] if page else ():
             if each["reason"] in ORDINARY:
                 continue
             own = DROPPED.get((each["part"], each["reason"]))
-            key = (node, each["process"], each["interface"], own or DROPPED[each["part"], ""])
-            found[key] = found.get(key, 0) + each["count"]
+            key = (each["process"], each["interface"], own or DROPPED[each["part"], ""])
+            counts = found.setdefault(key, {})
+            counts[node] = counts.get(node, 0) + each["count"]
     return [
-        f"{node}: {process} has dropped {count}{f' on {nic}' if nic else ''}, {sentence}"
-        for (node, process, nic, sentence), count in found.items()
+        f"{_several(list(counts), pages)}: {process} has dropped {sum(counts.values())}"
+        f"{f' on {nic}' if nic else ''}, {sentence}"
+        for (process, nic, sentence), counts in found.items()
     ]
 
 

@@ -47,6 +47,7 @@ DROPPED: Mapping[tuple[str, str], str] = MappingProxyType(
         ("hello", ""): "hellos that make no sense",
         ("frame", ""): "frames that make no sense",
         ("bfd", ""): "BFD packets that belong to no session or make no sense",
+        ("watch", ""): "watches that failed or broke off half-way",
         ("seam", ""): "lines on its socket that are no message of Herald",
     }
 )

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Watcher:
         self._selections = selections
         self._on_change = on_change
         self._store = store or Store()
+        self.breaks: Counter[Kind] = Counter()
+        "Lists and watches that failed or broke off, half a line and an answer of 410 included."
         self._cores = [ListWatch(jitter) for _ in selections]
         self._freshness: Freshness | None = None
         self._wake = [asyncio.Event() for _ in selections]
@@ -124,6 +127,7 @@ class Watcher:
             core.restart(now())
         except ApiError as error:
             core.failed(error.status, error.message, now())
+            self.breaks[kind] += 1
             if _unanswered(error):
                 self._suspect()
             LOG.info("watch failed", extra={"fields": {"kind": kind.value, "error": str(error)}})
@@ -190,6 +194,7 @@ class Watcher:
                     continue
                 event = core.receive_line(line, loop.time())
                 if isinstance(event, Broken):
+                    self.breaks[selection.kind] += 1
                     LOG.info(
                         "watch broken",
                         extra={"fields": {"kind": selection.kind.value, "reason": event.reason}},

@@ -9,6 +9,7 @@ from herald.trace import addresses, dropped, faults, moves, trace, troubles
 from herald.words import DROPPED, ORDINARY, TAKEN, words
 from speaker.bfd.packet import DropReason as BfdDrop
 from speaker.brain.moves import Moves
+from speaker.brain.status import DROPS
 from speaker.hello.packet import DropReason
 from speaker.l2.cause import Cause
 from speaker.l2.ethernet import FrameDrop
@@ -199,8 +200,9 @@ def test_what_a_node_was_sent_in_vain_is_told_in_words() -> None:
             "herald_wire_stalls": 1.0,
         },
         "bgp": {"herald_seam_faults_total:fault=out-of-step": 7.0},
+        "brain": {"herald_watch_breaks:reason=Service": 8.0},
     }
-    found = {"node1": page("node1", basics(), counted=counted), "node2": None}
+    found = {"node1": page("node1", basics(), counted=counted), "node2": page("node2", basics())}
 
     assert [each.partition(",")[0] for each in dropped(found)] == [
         "node1: wire has dropped 3 on lan0",
@@ -210,6 +212,7 @@ def test_what_a_node_was_sent_in_vain_is_told_in_words() -> None:
         "node1: wire has dropped 5",
         "node1: wire has dropped 6",
         "node1: bgp has dropped 7",
+        "node1: brain has dropped 8",
     ]
     assert "herald-hello" in dropped(found)[0]
     assert "another cluster" in dropped(found)[1]
@@ -220,4 +223,4 @@ def test_every_reason_to_drop_has_words() -> None:
 
     reasons = {each.value for enum in (DropReason, FrameDrop, BfdDrop) for each in enum}
     assert known | ORDINARY <= reasons
-    assert {part for part, reason in DROPPED if not reason} == {"hello", "frame", "bfd", "seam"}
+    assert {part for part, reason in DROPPED if not reason} == set(DROPS.values()) | {"hello"}

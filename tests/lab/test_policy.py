@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from herald.reach import LabReach, all_status
-from herald.trace import AddressTrace, moves, trace, troubles
+from herald.trace import AddressTrace, dropped, moves, trace, troubles
 from netns_lab.lab import Lab
 from tests.lab.until import until
 
@@ -21,6 +21,7 @@ SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 VIP = "192.168.4.10"
 URL = f"http://{VIP}:8090"
 SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
+HERALD = str(Path(sys.executable).with_name("herald"))
 BOTH = {"web1\n", "web2\n"}
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 HERALD_OBJECTS = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
@@ -179,6 +180,8 @@ def test_a_forbidden_kind_stops_nothing_else(lab: Lab) -> None:
 
     assert status(lab, "node1")["api"]["missing"] == {"layer2": [], "bgp": ["BGPPeer"]}
     assert "node1" in routes(lab), "what bgp was told before stays"
+    explained = run(HERALD, "explain", VIP, "--lab", lab.plan.name).stdout
+    assert "! node1: cannot watch BGPPeer" in explained
     lab.api_fault(mode="pass")
     until(lambda: not status(lab, "node1")["api"]["unavailable"], 40, "it is watched again")
     assert "node1" in routes(lab)
@@ -191,6 +194,7 @@ def test_watches_that_break_off_in_half_a_line_change_nothing(lab: Lab) -> None:
     lab.api_fault(mode="pass")
 
     until(lambda: lab.fetch("client", URL) in BOTH, 5, "the Service answers")
+    assert any("watches that failed" in each for each in dropped(all_status(LabReach(lab))))
     assert owner(lab) == before
     assert len(routes(lab)) == 3
 
@@ -209,6 +213,8 @@ def test_junk_on_the_seam_changes_nothing(lab: Lab, peer: str) -> None:
     port = {"wire": 17474, "bgp": 17475}[peer]
     metrics = lab.fetch(before, f"http://127.0.0.1:{port}/metrics") or ""
     assert "seam_faults" in metrics
+    told = f"{before}: {peer} has dropped"
+    until(lambda: any(told in each for each in dropped(all_status(LabReach(lab)))), 5, "it is told")
 
 
 def test_the_brain_killed_moves_nothing(lab: Lab) -> None:
@@ -272,9 +278,8 @@ def test_a_peer_without_its_secret_is_named_and_the_other_stays_up(lab: Lab) -> 
 
 
 def test_the_command_explains_in_words_and_its_status_tells(lab: Lab) -> None:
-    command = [str(Path(sys.executable).with_name("herald"))]
     where = ["--lab", lab.plan.name]
     for arguments in (["status"], ["explain", VIP], ["why-moved", VIP]):
-        done = run(*command, *arguments, *where)
+        done = run(HERALD, *arguments, *where)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert run(*command, "explain", "none", *where).returncode == 1
+    assert run(HERALD, "explain", "none", *where).returncode == 1
