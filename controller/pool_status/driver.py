@@ -17,10 +17,13 @@ EVERY_S = 1.0
 class PoolCounters:
     """Keeps `IPAddressPool.status` equal to the counters it is shown."""
 
-    def __init__(self, client: Client, leader: LeaderClient, namespace: str) -> None:
+    def __init__(
+        self, client: Client, leader: LeaderClient, namespace: str, *, every_s: float = EVERY_S
+    ) -> None:
         self._client = client
         self._leader = leader
         self._namespace = namespace
+        self._every_s = every_s
         self._wanted: dict[str, Json] = {}
         self._shown: dict[str, Json] = {}
         self._changed = asyncio.Event()
@@ -30,6 +33,8 @@ class PoolCounters:
     def show(self, counts: list[PoolCount]) -> None:
         """Write these counters where they differ from what the pools show."""
         self._wanted = {count.pool: count.status() for count in counts}
+        # A pool that is gone shows nothing when another one comes under its name.
+        self._shown = {pool: status for pool, status in self._shown.items() if pool in self._wanted}
         if any(self._shown.get(pool) != status for pool, status in self._wanted.items()):
             self._changed.set()
 
@@ -54,7 +59,7 @@ class PoolCounters:
             for pool, status in list(self._wanted.items()):
                 if self._shown.get(pool) != status:
                     await self._write(pool, status)
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(self._every_s)
 
     async def _write(self, pool: str, status: Json) -> None:
         path = object_path("IPAddressPool", ObjectName(self._namespace, pool), "status")
