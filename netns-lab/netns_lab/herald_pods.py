@@ -79,10 +79,6 @@ class HeraldPods:
             tasks.create_task(self._watch.run())
             tasks.create_task(self._probe_all())
 
-    def all_ready(self, pods: int) -> bool:
-        """Return whether that many Pods run and all are ready."""
-        return len(self._running) >= pods and all(p.ready for p in self._running.values())
-
     def kill_node(self, node: str) -> None:
         """Do nothing for the node any more: its kubelet died with it."""
         self._dead.add(node)

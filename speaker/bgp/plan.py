@@ -129,11 +129,6 @@ class Planner:
         return memory
 
 
-def make_plan(world: World) -> Plan:
-    """Return what ExaBGP must have."""
-    return Planner().plan(world)
-
-
 def bfd_failed(peer: PeerIntent, reports: Mapping[Address, BfdReport]) -> bool:
     """Tell whether the path was up and failed; one that never was up forbids nothing.
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from speaker.l2.arp import ARP_BYTES, reply_frame, reply_middle
 from speaker.l2.ethernet import HEADER_BYTES, FrameDrop, Mac
-from speaker.l2.ndp import ALL_NODES, Solicitation, advertisement, multicast_mac, parse_ndp
+from speaker.l2.ndp import ALL_NODES, Solicitation, advertisement, multicast_mac
 
 Address = IPv4Address | IPv6Address
 
@@ -68,23 +68,12 @@ class Responder:
             return FrameDrop.NOT_ASKED
         return reply_frame(middle, asker_mac, asker)
 
-    def reply_to_ndp(self, frame: bytes) -> bytes | FrameDrop:
+    def reply_to_solicitation(self, asked: Solicitation) -> bytes | FrameDrop:
         """Return the advertisement that answers a solicitation for an address of ours.
 
         Sent to whoever asks, from any source, with or without the source option (RFC 4861 7.2.4);
         a DAD probe is answered to all nodes, its sender having no address yet (RFC 4862 5.4.3).
         """
-        asked = parse_ndp(frame)
-        if isinstance(asked, FrameDrop):
-            return asked
-        return (
-            self.reply_to_solicitation(asked)
-            if isinstance(asked, Solicitation)
-            else (FrameDrop.NOT_ASKED)
-        )
-
-    def reply_to_solicitation(self, asked: Solicitation) -> bytes | FrameDrop:
-        """Return the advertisement for a solicitation that has been parsed."""
         if asked.target not in self._targets:
             return FrameDrop.NOT_ASKED
         if asked.source == self._mac:

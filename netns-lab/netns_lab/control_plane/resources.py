@@ -183,13 +183,6 @@ class Registry:
         """Return the kind behind a path, or None when nothing serves it."""
         return self._types.get((group, version, plural))
 
-    def find_kind(self, api_version: str, kind: str) -> ResourceType | None:
-        """Return the kind that an object's `apiVersion` and `kind` name, or None."""
-        for each in self._types.values():
-            if each.kind == kind and each.api_version == api_version:
-                return each
-        return None
-
     def serve(self, types: Iterable[ResourceType]) -> None:
         """Add or replace kinds."""
         self._types.update({(t.group, t.version, t.plural): t for t in types})

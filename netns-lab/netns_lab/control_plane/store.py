@@ -125,12 +125,6 @@ class Table:
         for listener in tuple(self.listeners):
             listener(None)
 
-    def forget_history(self) -> None:
-        """Drop the history: every older resourceVersion becomes 410."""
-        if self.history:
-            self.compacted = self.history[-1].record.revision
-            self.history.clear()
-
     def since(self, revision: int) -> list[Change]:
         """Return the changes after a revision; raise 410 when some of them are forgotten."""
         if revision < self.compacted:

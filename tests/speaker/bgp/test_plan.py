@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from speaker.bgp.config import Path, PeerFault
 from speaker.bgp.drain import Stance
-from speaker.bgp.plan import Planner, World, begun_after, make_plan
+from speaker.bgp.plan import Planner, World, begun_after
 from speaker.bgp.routes import NextHops
 from speaker.seam.messages import BfdReport, BfdState, RouteVariant
 from tests.speaker.bgp.samples import LOCAL, PATH, ROUTER, intent, neighbour, peer
@@ -25,7 +25,7 @@ WORLD = World(
 
 def routed(world: World) -> set[tuple[str, str]]:
     """Peer and prefix of each route."""
-    plan = make_plan(world)
+    plan = Planner().plan(world)
     return {(plan.selectors[selector], str(prefix)) for selector, prefix in plan.routes}
 
 
@@ -42,20 +42,20 @@ def test_each_peer_gets_the_routes_that_name_it() -> None:
 
 
 def test_withdrawing_leaves_the_sessions_and_takes_every_route() -> None:
-    plan = make_plan(replace(WORLD, stance=Stance.WITHDRAW))
+    plan = Planner().plan(replace(WORLD, stance=Stance.WITHDRAW))
     assert plan.routes == {}
-    assert plan.config == make_plan(WORLD).config
+    assert plan.config == Planner().plan(WORLD).config
 
 
 def test_de_preferring_changes_every_route() -> None:
-    plan = make_plan(replace(WORLD, stance=Stance.DE_PREFER))
+    plan = Planner().plan(replace(WORLD, stance=Stance.DE_PREFER))
     assert all((65535, 0) in route.communities for route in plan.routes.values())
     assert len(plan.routes) == 3
 
 
 @pytest.mark.parametrize("state", [BfdState.DOWN, BfdState.INIT])
 def test_a_peer_whose_path_failed_keeps_its_session_but_gets_no_route(state: BfdState) -> None:
-    plan = make_plan(failed(state))
+    plan = Planner().plan(failed(state))
     assert plan.held == {"router"}
     assert set(plan.neighbours) == {"router", "second"}
     assert routed(failed(state)) == {("second", "fd00:4::10/128")}
@@ -72,32 +72,34 @@ def test_a_peer_whose_path_failed_keeps_its_session_but_gets_no_route(state: Bfd
     ],
 )
 def test_what_is_no_failure_holds_nobody(state: BfdState, diagnostic: str) -> None:
-    assert make_plan(failed(state, diagnostic)).held == frozenset()
+    assert Planner().plan(failed(state, diagnostic)).held == frozenset()
 
 
 def test_a_peer_without_bfd_ignores_it() -> None:
     world = replace(failed(BfdState.DOWN), peers=WORLD.peers)
-    assert make_plan(world).held == frozenset()
+    assert Planner().plan(world).held == frozenset()
 
 
 def test_a_peer_without_a_path_says_so_and_others_go_on() -> None:
-    plan = make_plan(replace(WORLD, paths={"router": PeerFault.SOURCE_NOT_OURS, "second": PATH}))
+    plan = Planner().plan(
+        replace(WORLD, paths={"router": PeerFault.SOURCE_NOT_OURS, "second": PATH})
+    )
     assert plan.faults == {"router": "BGPPeer router: sourceAddress isn't an address of this node"}
     assert set(plan.neighbours) == {"second"}
 
 
 def test_a_config_that_exabgp_refused_is_left_out_until_it_is_changed() -> None:
     world = replace(WORLD, refused={neighbour(): "line 4: no"})
-    plan = make_plan(world)
+    plan = Planner().plan(world)
     assert set(plan.neighbours) == {"second"}
     assert plan.faults["router"] == "BGPPeer router: ExaBGP refuses it: line 4: no"
     mended = replace(world, peers={**WORLD.peers, "router": peer(hold_time_s=30)})
-    assert set(make_plan(mended).neighbours) == {"router", "second"}
+    assert set(Planner().plan(mended).neighbours) == {"router", "second"}
 
 
 def test_prefixes_without_a_next_hop_are_named_and_others_announced() -> None:
     path = Path(LOCAL, True, NextHops(LOCAL, None))
-    plan = make_plan(replace(WORLD, paths={"router": path, "second": path}))
+    plan = Planner().plan(replace(WORLD, paths={"router": path, "second": path}))
     assert [str(prefix) for _, prefix in plan.routes] == ["192.168.4.10/32"]
     assert plan.faults["second"] == (
         "BGPPeer second: fd00:4::10/128 not announced: the NIC towards it has no global address"
@@ -107,7 +109,7 @@ def test_prefixes_without_a_next_hop_are_named_and_others_announced() -> None:
 
 def test_a_family_that_was_not_agreed_on_is_not_announced() -> None:
     selector = neighbour().selector
-    plan = make_plan(replace(WORLD, agreed={selector: frozenset({4})}))
+    plan = Planner().plan(replace(WORLD, agreed={selector: frozenset({4})}))
     assert [str(p) for s, p in plan.routes if s == selector] == ["192.168.4.10/32"]
     assert "it has not agreed to that address family" in plan.faults["router"]
 
@@ -115,14 +117,14 @@ def test_a_family_that_was_not_agreed_on_is_not_announced() -> None:
 def test_a_long_list_of_prefixes_is_shortened() -> None:
     many = tuple(intent(f"fd00:4::{i}/128") for i in range(1, 6))
     path = Path(LOCAL, True, NextHops(LOCAL, None))
-    plan = make_plan(replace(WORLD, routes=many, paths={"router": path, "second": path}))
+    plan = Planner().plan(replace(WORLD, routes=many, paths={"router": path, "second": path}))
     assert "fd00:4::1/128 and 4 more not announced" in plan.faults["router"]
 
 
 def test_a_variant_gives_its_peers_other_attributes() -> None:
     variant = RouteVariant(("second",), ("64512:2",))
     world = replace(WORLD, routes=(intent(communities=("64512:1",), variants=(variant,)),))
-    plan = make_plan(world)
+    plan = Planner().plan(world)
     told = {plan.selectors[key[0]]: route.communities for key, route in plan.routes.items()}
     assert told == {"router": ((64512, 1),), "second": ((64512, 2),)}
 
@@ -172,4 +174,4 @@ def test_a_planner_that_remembers_plans_as_one_that_does_not(todo: list[tuple[st
     planner, world = Planner(), WORLD
     for what, number in todo:
         world = changed(world, what, number)
-        assert planner.plan(world) == make_plan(world)
+        assert planner.plan(world) == Planner().plan(world)

@@ -16,6 +16,7 @@ from speaker.l2.ndp import UNSPECIFIED, advertisement, solicitation
 from speaker.l2.responder import Responder
 from speaker.l2.udp import hello_frame
 from tests.speaker.l2.dissector import dissected, rebuilt, undissected
+from tests.speaker.l2.replies import reply_to_ndp
 from tests.speaker.l2.vectors import (
     ARP_PROBE,
     ARP_REQUEST,
@@ -63,9 +64,9 @@ FRAMES = {
     "ns-without-address": frame_of(question(IPv6Address("fd00:4::10"), LINK)),
     "na-unsolicited": advertisement(CLIENT6, NODE),
     "na-to-gateway": advertisement(CLIENT6, NODE, to=CLIENT),
-    "na-to-multicast-ns": frame_of(answers().reply_to_ndp(NS_MULTICAST)),
-    "na-to-unicast-ns": frame_of(answers().reply_to_ndp(NS_UNICAST)),
-    "na-to-dad": frame_of(answers().reply_to_ndp(NS_DAD)),
+    "na-to-multicast-ns": frame_of(reply_to_ndp(answers(), NS_MULTICAST)),
+    "na-to-unicast-ns": frame_of(reply_to_ndp(answers(), NS_UNICAST)),
+    "na-to-dad": frame_of(reply_to_ndp(answers(), NS_DAD)),
     "hello": hello_frame(HELLO, mac=NODE, sender=NODE4),
     "hello-without-address": hello_frame(HELLO, mac=NODE, sender=IPv4Address(0)),
     "hello-odd": hello_frame(HELLO + b"!", mac=NODE, sender=NODE4),

@@ -16,6 +16,7 @@ from speaker.l2.ndp import (
     solicitation,
 )
 from speaker.l2.responder import Responder
+from tests.speaker.l2.replies import reply_to_ndp
 from tests.speaker.l2.vectors import (
     ARP_PROBE,
     ARP_REQUEST,
@@ -105,13 +106,13 @@ def test_a_silenced_address_is_answered_no_more(responder: Responder) -> None:
     responder.silence(CLIENT6)
 
     assert responder.reply_to_arp(ARP_REQUEST) is FrameDrop.NOT_ASKED
-    assert responder.reply_to_ndp(NS_MULTICAST) is FrameDrop.NOT_ASKED
+    assert reply_to_ndp(responder, NS_MULTICAST) is FrameDrop.NOT_ASKED
     assert (VIP4 in responder, CLIENT4 in responder, CLIENT6 in responder) == (True, False, False)
     assert len(responder) == 2
 
 
 def test_a_multicast_solicitation_is_answered_to_its_sender(responder: Responder) -> None:
-    reply = responder.reply_to_ndp(NS_MULTICAST)
+    reply = reply_to_ndp(responder, NS_MULTICAST)
 
     assert advertised(reply) == Advertisement(
         CLIENT6, CLIENT6, MINE, MINE, solicited=True, override=True
@@ -127,14 +128,14 @@ def test_unreachability_detection_is_answered_with_the_option_or_without(
     length = (24).to_bytes(2, "big")
     without = without[:18] + length + without[20:]
     for asked in (NS_UNICAST, with_checksum(without)):
-        reply = responder.reply_to_ndp(asked)
+        reply = reply_to_ndp(responder, asked)
         assert advertised(reply).solicited
         assert isinstance(reply, bytes)
         assert reply[:6] == CLIENT.octets
 
 
 def test_a_dad_probe_is_answered_to_all_nodes(responder: Responder) -> None:
-    reply = responder.reply_to_ndp(NS_DAD)
+    reply = reply_to_ndp(responder, NS_DAD)
 
     assert not advertised(reply).solicited
     assert isinstance(reply, bytes)
@@ -160,7 +161,7 @@ def test_a_dad_probe_is_answered_to_all_nodes(responder: Responder) -> None:
 def test_what_is_no_solicitation_to_us_gets_no_answer(
     responder: Responder, frame: bytes, reason: FrameDrop
 ) -> None:
-    assert responder.reply_to_ndp(frame) is reason
+    assert reply_to_ndp(responder, frame) is reason
 
 
 @given(st.binary(max_size=60))
@@ -171,4 +172,4 @@ def test_random_bytes_never_raise_and_never_make_more_than_one_frame(body: bytes
     for frame in (body, ARP_PROBE[:22] + body, ARP_PROBE[:14] + body):
         reply = responder.reply_to_arp(frame)
         assert isinstance(reply, FrameDrop) or len(reply) == 60
-    assert isinstance(responder.reply_to_ndp(body), FrameDrop)
+    assert isinstance(reply_to_ndp(responder, body), FrameDrop)
