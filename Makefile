@@ -21,7 +21,7 @@ demo: $(READY) system ## the main job, step by step, in a lab of its own
 test: lint unit lab ## every check: what CI runs
 
 unit: $(READY) ## the unit tests: no root, no network
-	@$(BIN)/pytest -q -n auto tests --ignore=tests/lab
+	@$(BIN)/pytest -q -n auto --dist loadfile tests --ignore=tests/lab
 
 lint: $(READY) ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

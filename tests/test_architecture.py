@@ -81,6 +81,12 @@ MAX_TEST_FILE = 500
 MAX_FUNCTION = 50
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_the_trees() -> Iterator[None]:
+    yield
+    parse.cache_clear()  # or every later pass of the collector would walk them
+
+
 def modules(*packages: str) -> list[Path]:
     return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
 
