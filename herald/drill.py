@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from herald.output import print_table
+from herald.output import console, print_table
 from netns_lab.drill import report_html, report_junit, report_markdown
 from netns_lab.drill.results import to_json
 from netns_lab.drill.run import run_drills
@@ -82,7 +82,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], suite: str | None, **opti
                 nodes=nodes,
                 runs=options["runs"],
                 control_plane=options["control_plane"],
-                say=lambda text: progress.print(f"[dim]{text}[/dim]"),
+                say=lambda text: progress.print(f"[dim]{text}[/dim]", soft_wrap=True),
             )
     except (LabError, PlanError) as error:
         raise click.ClickException(f"{error}") from error
@@ -116,19 +116,20 @@ def show(report: dict[str, Any]) -> None:
     """Print the report as a table, with a sentence for each problem."""
     keys = ("lost", "longest_gap_ms", "arp_silence_ms", "dual_answer_ms", "route_change_ms")
     heads = [key.removesuffix("_ms").replace("_", " ") for key in keys]
-    table = Table("drill", "nodes", *heads, "verdict", caption="median / worst; times in ms")
+    caption = "median / worst; times in ms"
+    table = Table(Column("drill", no_wrap=True), "nodes", *heads, "verdict", caption=caption)
     for each in report["drills"]:
         cells = [_cell(each["summary"].get(key)) for key in keys]
         verdict = "[green]passed[/green]" if each["passed"] else "[red]failed[/red]"
         table.add_row(each["name"], str(each["nodes"]), *cells, verdict)
-    console = Console()
-    console.print(table)
+    out = console()
+    out.print(table)
     for each in report["drills"]:
         for problem in each["problems"]:
-            console.print(f"[red]{each['name']}[/red] on {each['nodes']} nodes: {problem}")
+            out.print(f"[red]{each['name']}[/red] on {each['nodes']} nodes: {problem}")
         for aim in each["aims"]:
             if not aim["met"]:
-                console.print(f"{each['name']} on {each['nodes']} nodes: aim missed: {aim['aim']}")
+                out.print(f"{each['name']} on {each['nodes']} nodes: aim missed: {aim['aim']}")
 
 
 def machine() -> dict[str, Any]:

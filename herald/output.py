@@ -69,5 +69,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column, no_wrap=place == 0)  # the name of a thing is never cut
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    Console(soft_wrap=False, width=width).print(table)
+    console().print(table)
+
+
+def console() -> Console:
+    """Return the console for standard output."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
