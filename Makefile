@@ -35,7 +35,7 @@ fmt: $(READY) ## format the code and mend what ruff can
 
 lab: $(READY) system $(if $(filter 1,$(HERALD_REQUIRE_KUBE)),kube) ## the lab tests, then each drill once on two nodes
 	@netns-lab/debian.sh bird2
-	@$(BIN)/pytest -q tests/lab -m netns -p no:cacheprovider
+	@$(BIN)/pytest -q -rs tests/lab -m netns -p no:cacheprovider
 	@mkdir -p $(REPORTS)
 	@$(BIN)/herald drill run --suite all --nodes 2 --runs 1 \
 	    --json $(REPORTS)/once.json --html $(REPORTS)/once.html --junit $(REPORTS)/once.xml
