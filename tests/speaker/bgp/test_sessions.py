@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from speaker.bgp.commands import Negotiated, Session
-from speaker.bgp.plan import make_plan
+from speaker.bgp.plan import Planner
 from speaker.bgp.routes import Delta
 from speaker.bgp.sessions import Sessions, faults, session_reports
 from speaker.seam.messages import BfdState, SessionState
@@ -60,7 +60,7 @@ def test_a_removed_neighbour_is_forgotten() -> None:
 
 
 def test_a_report_names_what_was_announced_and_what_lacks() -> None:
-    plan = make_plan(WORLD)
+    plan = Planner().plan(WORLD)
     delta = delta_of(plan.routes)
     batch = delta.next_batch()
     assert batch is not None
@@ -74,7 +74,7 @@ def test_a_report_names_what_was_announced_and_what_lacks() -> None:
 
 
 def test_a_session_that_is_down_announces_nothing() -> None:
-    plan = make_plan(WORLD)
+    plan = Planner().plan(WORLD)
     delta = delta_of(plan.routes, plan.routes)
     sessions = Sessions(reasons={SELECTOR: "peer reset"})
     report = session_reports(["router"], plan, sessions, delta)["router"]
@@ -83,20 +83,20 @@ def test_a_session_that_is_down_announces_nothing() -> None:
 
 
 def test_a_held_peer_is_reported_as_held() -> None:
-    plan = make_plan(failed(BfdState.DOWN))
+    plan = Planner().plan(failed(BfdState.DOWN))
     report = session_reports(["router"], plan, Sessions(), Delta())["router"]
     assert report.state is SessionState.HELD_DOWN
 
 
 def test_a_peer_that_cannot_be_is_down_with_its_reason() -> None:
-    plan = make_plan(replace(WORLD, paths={}))
+    plan = Planner().plan(replace(WORLD, paths={}))
     report = session_reports(["router"], plan, Sessions(), Delta())["router"]
     assert report.state is SessionState.DOWN
     assert "no route to its address" in report.reason
 
 
 def test_refused_routes_are_a_fault_of_their_peer() -> None:
-    plan = make_plan(WORLD)
+    plan = Planner().plan(WORLD)
     key = next(iter(plan.routes))
     delta = delta_of(plan.routes)
     delta.refused[key] = plan.routes[key]
