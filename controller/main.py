@@ -117,7 +117,7 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
             reconciler.on_change(snapshot, changes)
 
         watcher = Watcher(client, selections(flags.namespace), on_change)
-        registry.register(AllocatorCollector(lambda: _reading(reconciler)))
+        registry.register(AllocatorCollector(lambda: _reading(reconciler, watcher)))
         pages = serving(
             Pages(ready=reconciler.readiness),
             registry,
@@ -156,7 +156,7 @@ async def _run_until(
             task.cancel()
 
 
-def _reading(reconciler: Reconciler) -> Reading:
+def _reading(reconciler: Reconciler, watcher: Watcher) -> Reading:
     outlook = reconciler.outlook
     return Reading(
         planner=reconciler.planner,
@@ -164,4 +164,5 @@ def _reading(reconciler: Reconciler) -> Reading:
         faults=outlook.faults if outlook is not None else (),
         updates=dict(reconciler.writes),
         update_errors=reconciler.write_errors,
+        watch_breaks=watcher.breaks,
     )

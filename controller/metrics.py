@@ -1,7 +1,7 @@
 """Metrics, read off the plan when they are asked for; MetalLB's names where the meaning is his."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,6 +11,7 @@ from controller.outcome import Assigned, Pending
 from controller.planner import Planner
 from controller.status import PoolCount, count_pools
 from kube.faults import Fault
+from kube.snapshot import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Reading:
     faults: tuple[Fault, ...] = ()
     updates: dict[str, int] = field(default_factory=dict)
     update_errors: int = 0
+    watch_breaks: Mapping[Kind, int] = field(default_factory=dict)
 
 
 class AllocatorCollector(Collector):
@@ -62,6 +64,12 @@ class AllocatorCollector(Collector):
         yield _counter(
             "metallb_k8s_client_update_errors", "Writes that failed", reading.update_errors
         )
+        breaks = CounterMetricFamily(
+            "herald_watch_breaks", "Lists and watches that failed or broke off", labels=["kind"]
+        )
+        for broken, count in reading.watch_breaks.items():
+            breaks.add_metric([broken.value], count)
+        yield breaks
         leading = reading.planner is not None
         yield _gauge("herald_controller_leading", "1 while this replica leads", float(leading))
         if reading.planner is not None:

@@ -56,12 +56,17 @@ def test_those_that_wait_are_counted_by_reason() -> None:
 
 
 def test_follower_says_so() -> None:
-    found = page(Reading(None, updates={"status": 3, "event": 2}, update_errors=1))
+    found = page(
+        Reading(
+            None, updates={"status": 3, "event": 2}, update_errors=1, watch_breaks={Kind.SERVICE: 2}
+        )
+    )
 
     assert "herald_controller_leading 0.0" in found
     assert "metallb_k8s_client_updates_total 5.0" in found
     assert "metallb_k8s_client_update_errors_total 1.0" in found
     assert "metallb_k8s_client_config_loaded_bool 0.0" in found
+    assert 'herald_watch_breaks_total{kind="Service"} 2.0' in found
 
 
 def test_refused_pools_are_counted_by_reason() -> None:
