@@ -164,5 +164,5 @@ def _reading(reconciler: Reconciler, watcher: Watcher) -> Reading:
         faults=outlook.faults if outlook is not None else (),
         updates=dict(reconciler.writes),
         update_errors=reconciler.write_errors,
-        watch_breaks=watcher.breaks,
+        watch_breaks=dict(watcher.breaks),
     )
