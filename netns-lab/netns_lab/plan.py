@@ -20,7 +20,7 @@ ROUTER_AS, NODE_AS = 64513, 64512
 API_PORT, API_SERVER_PORT = 6443, 6444
 """Daemons use the first, which is the fault proxy; the lab's own parts the second."""
 
-NODES_MAX = 100
+NODES_MAX = 50
 FIRST_NODE_HOST = 100
 """Node number i has .100 + i on the LAN and on the management network."""
 

@@ -1,6 +1,6 @@
 import pytest
 
-from netns_lab.plan import PlanError, plan_lab
+from netns_lab.plan import NODES_MAX, PlanError, plan_lab
 from netns_lab.topology import cable_lines, host_lines, switch_lines, switch_ports
 
 
@@ -31,7 +31,7 @@ def test_no_two_ends_of_cables_share_a_name_a_mac_or_an_address() -> None:
 
 
 def test_names_of_ports_fit_what_the_kernel_takes() -> None:
-    assert max(len(port) for port in switch_ports(plan_lab("x" * 12, 100))) <= 15
+    assert max(len(port) for port in switch_ports(plan_lab("x" * 12, NODES_MAX))) <= 15
 
 
 @pytest.mark.parametrize("name", ["", "A", "a-b", "x" * 13, "../x"])
@@ -40,7 +40,7 @@ def test_name_that_could_be_mistaken_is_refused(name: str) -> None:
         plan_lab(name, 3)
 
 
-@pytest.mark.parametrize("nodes", [0, -1, 101])
+@pytest.mark.parametrize("nodes", [0, -1, NODES_MAX + 1])
 def test_size_out_of_range_is_refused(nodes: int) -> None:
     with pytest.raises(PlanError, match="nodes"):
         plan_lab("x", nodes)

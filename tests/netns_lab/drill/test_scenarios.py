@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from netns_lab.drill.report_markdown import render_budgets
 from netns_lab.drill.scenarios import SCENARIOS, SUITES, Scenario, find
 
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
@@ -33,3 +36,10 @@ def test_every_drill_must_hold_something_and_has_a_control_that_can_fail(
     assert scenario.control.must
     if not scenario.control.calibration:
         assert set(scenario.control.must) <= set(scenario.budgets)
+
+
+def test_the_documents_promise_what_the_drills_check() -> None:
+    """Written by `herald drill list -o markdown`."""
+    figures = Path(__file__).parents[3] / "docs" / "figures.md"
+
+    assert render_budgets(SCENARIOS) in figures.read_text()
