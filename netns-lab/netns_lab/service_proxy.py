@@ -24,7 +24,6 @@ from netns_lab.proxy_rules import (
     ProxyService,
     base_script,
     change_script,
-    usable,
 )
 from netns_lab.servers import Answer, bound, serve_http
 
@@ -300,7 +299,9 @@ def _gone_udp(before: ProxyService | None, after: ProxyService | None) -> Iterab
 def _udp_pairs(service: ProxyService) -> Iterable[tuple[str, str]]:
     for port in service.ports:
         if port.protocol == "UDP":
-            for backend in usable(port.backends):
+            # Not only the usable ones: flows to an endpoint that still serves while it terminates
+            # go on, as kube-proxy has it. Its answers on the way would lose their translation.
+            for backend in (b for b in port.backends if b.ready or b.serving):
                 for address in (*service.cluster_ips, *service.load_balancer_ips):
                     if (":" in address) == (":" in backend.address):
                         yield address, backend.address

@@ -1,7 +1,7 @@
 from typing import Any
 
-from netns_lab.proxy_rules import Backend, ProxyPort
-from netns_lab.service_proxy import proxy_service
+from netns_lab.proxy_rules import Backend, ProxyPort, ProxyService
+from netns_lab.service_proxy import _gone_udp, proxy_service
 
 SERVICE: dict[str, Any] = {
     "spec": {
@@ -62,3 +62,19 @@ def test_endpoint_in_two_slices_counts_once() -> None:
     # Allowed while the controller moves it from one slice to another.
     both = [slice_of(endpoint("10.244.1.129")), slice_of(endpoint("10.244.1.129"))]
     assert len(proxy_service(("default", "web"), SERVICE, both).ports[0].backends) == 1
+
+
+def test_udp_flows_are_forgotten_once_their_endpoint_serves_no_more() -> None:
+    ports = [{"name": "dns", "protocol": "UDP", "port": 53, "targetPort": 8080}]
+    udp = SERVICE | {"spec": SERVICE["spec"] | {"ports": ports}}
+
+    def with_endpoint(**conditions: bool) -> ProxyService:
+        endpoints = [endpoint("10.244.1.9", **conditions), endpoint("10.244.2.9", "node2")]
+        return proxy_service(("default", "dns"), udp, [slice_of(*endpoints, name="dns")])
+
+    ready = with_endpoint(ready=True, serving=True, terminating=False)
+    ending = with_endpoint(ready=False, serving=True, terminating=True)
+    ended = with_endpoint(ready=False, serving=False, terminating=True)
+
+    assert list(_gone_udp(ready, ending)) == []
+    assert {backend for _, backend in _gone_udp(ending, ended)} == {"10.244.1.9"}
