@@ -69,7 +69,7 @@ def test_udp_flows_are_forgotten_once_their_endpoint_serves_no_more() -> None:
     udp = SERVICE | {"spec": SERVICE["spec"] | {"ports": ports}}
 
     def with_endpoint(**conditions: bool) -> ProxyService:
-        endpoints = [endpoint("10.244.1.9", **conditions), endpoint("10.244.2.9", "node2")]
+        endpoints = [endpoint("10.244.1.9", "node1", **conditions), endpoint("10.244.2.9", "node2")]
         return proxy_service(("default", "dns"), udp, [slice_of(*endpoints, name="dns")])
 
     ready = with_endpoint(ready=True, serving=True, terminating=False)
