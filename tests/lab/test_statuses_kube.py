@@ -68,9 +68,11 @@ def announcers(lab: Lab) -> list[str]:
     return [each["status"]["node"] for each in items(lab, "servicel2statuses")]
 
 
-def events(lab: Lab) -> list[dict[str, Any]]:
+def told(lab: Lab) -> dict[str, str]:
+    """The moves that Events tell: each one's UID and message (the list has no order in time)."""
     found: list[dict[str, Any]] = lab.request("GET", "/api/v1/namespaces/default/events")["items"]
-    return [each for each in found if each["reason"] == "nodeAssigned"]
+    moves = [each for each in found if each["reason"] == "nodeAssigned"]
+    return {each["metadata"]["uid"]: each["message"] for each in moves}
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +105,14 @@ def test_nothing_but_the_lease_is_written_while_nothing_changes(lab: Lab, rig: R
 
 def test_a_move_is_one_event_and_the_objects_of_two_nodes(lab: Lab, rig: Rig) -> None:
     (owner,) = announcers(lab)
-    before, known = quiet(lab), len(events(lab))
+    before, known = quiet(lab), told(lab)
     node = f"/api/v1/nodes/{owner}"
     lab.patch(node, {"metadata": {"annotations": {"herald.io/drain": "true"}}})
     until(lambda: announcers(lab) and announcers(lab) != [owner], 20, "another node's status")
     quiet(lab)
     assert len(announcers(lab)) == 1
-    told = events(lab)[known:]
-    assert len(told) == 1
-    assert f'before on node "{owner}" (handed-over)' in told[0]["message"]
+    (message,) = (text for uid, text in told(lab).items() if uid not in known)
+    assert f'before on node "{owner}" (handed-over)' in message
     written = sorted((verb, resource) for verb, resource, _ in list(writes(lab))[before:])
     # What a drained node does with its routes is its own ServiceBGPStatus.
     about_l2 = [each for each in written if each[1] != "servicebgpstatuses"]
