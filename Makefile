@@ -34,7 +34,7 @@ fmt: $(READY) ## format the code and mend what ruff can
 	@$(BIN)/ruff check --fix .
 
 lab: $(READY) system $(if $(filter 1,$(HERALD_REQUIRE_KUBE)),kube) ## the lab tests, then each drill once on two nodes
-	@netns-lab/debian.sh bird2
+	@netns-lab/debian.sh bird2 $(if $(filter 1,$(HERALD_REQUIRE_KUBE)),iptables)
 	@$(BIN)/pytest -q -rs tests/lab -m netns -p no:cacheprovider
 	@mkdir -p $(REPORTS)
 	@$(BIN)/herald drill run --suite all --nodes 2 --runs 1 \

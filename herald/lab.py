@@ -41,17 +41,29 @@ def lab() -> None:
     show_default=True,
     help="The lab's own API server, or the real Kubernetes (make kube).",
 )
+@click.option(
+    "--proxy-mode",
+    type=click.Choice(["nftables", "iptables"]),
+    help="Of the real Kubernetes' kube-proxies; nftables unless said otherwise.",
+)
 @click.option("--log-level", default="info", show_default=True, help="Of Herald's daemons.")
 @output_option
-def up(name: str, nodes: int, control_plane: str, log_level: str, output: str) -> None:
+def up(
+    name: str, nodes: int, control_plane: str, proxy_mode: str | None, log_level: str, output: str
+) -> None:
     """Build a lab and start everything in it; exit 1 when a daemon does not get ready."""
     from netns_lab.lab import Lab
     from netns_lab.orders import LabError
     from netns_lab.plan import PlanError
+    from netns_lab.planes import PlaneChoice
 
+    try:
+        plane = PlaneChoice(control_plane, proxy_mode or "")
+    except PlanError as error:
+        raise click.UsageError(str(error)) from error
     began = time.monotonic()
     try:
-        there = Lab.up(name, nodes, control_plane=control_plane, log_level=log_level, say=_step)
+        there = Lab.up(name, nodes, plane=plane, log_level=log_level, say=_step)
     except (LabError, PlanError) as error:
         raise Failure(str(error)) from error
     seconds, answer = time.monotonic() - began, there.status()

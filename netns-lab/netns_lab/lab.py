@@ -18,7 +18,7 @@ from netns_lab.access import Access
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import LabPlan, plan_lab
-from netns_lab.planes import EMBEDDED, check_plane, kubectl
+from netns_lab.planes import USUAL, PlaneChoice, check_plane, kubectl
 from netns_lab.removal import STOP_LIMIT_S, take_down
 from netns_lab.state import StateFolder, labs
 
@@ -54,7 +54,7 @@ class Lab:
         name: str = "default",
         nodes: int = 3,
         *,
-        control_plane: str = EMBEDDED,
+        plane: PlaneChoice = USUAL,
         log_level: str = "info",
         tied: bool = False,
         say: Callable[[str], None] = lambda _: None,
@@ -63,7 +63,7 @@ class Lab:
 
         A tied lab takes itself away when this process ends without having done so.
         """
-        _check_machine(control_plane)
+        _check_machine(plane)
         plan = plan_lab(name, nodes)
         state = StateFolder.of(name)
         journal = state.read_journal()
@@ -72,7 +72,8 @@ class Lab:
         take_down(name)  # what a crash has left
         lab = cls(plan)
         try:
-            options = ["--log-level", log_level, "--control-plane", control_plane]
+            options = ["--log-level", log_level, "--control-plane", plane.name]
+            options += ["--proxy-mode", plane.proxy_mode] if plane.proxy_mode else []
             lab._start_supervisor(options, tied=tied)
             for answer in give_order(state.control_socket, {"do": "wait_up"}, UP_LIMIT_S):
                 if "progress" in answer:
@@ -315,8 +316,8 @@ def check_root() -> None:
         raise LabError("the lab makes network namespaces: run it as root, for example with sudo")
 
 
-def _check_machine(control_plane: str) -> None:
+def _check_machine(plane: PlaneChoice) -> None:
     check_root()
     if lacking := frr.missing():
         raise LabError(f"FRR's {', '.join(lacking)} missing: apt-get install frr, or `make system`")
-    check_plane(control_plane)
+    check_plane(plane)

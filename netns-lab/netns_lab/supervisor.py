@@ -31,7 +31,7 @@ from netns_lab.machines import Machines
 from netns_lab.orders import serve_orders
 from netns_lab.ordertable import OrderTable
 from netns_lab.plan import LabPlan, plan_lab
-from netns_lab.planes import KUBE, make_plane
+from netns_lab.planes import KUBE, PlaneChoice, make_plane
 from netns_lab.pods import PodRunner
 from netns_lab.processes import Process, ProcessPlan
 from netns_lab.progress import Progress
@@ -46,13 +46,13 @@ class Supervisor:
     """One lab."""
 
     def __init__(
-        self, plan: LabPlan, state: StateFolder, *, control_plane: str, log_level: str
+        self, plan: LabPlan, state: StateFolder, *, control_plane: PlaneChoice, log_level: str
     ) -> None:
         self.plan = plan
         self.state = state
         self.processes: dict[str, Process] = {}
         self.progress = Progress()
-        self._real = control_plane == KUBE
+        self._real = control_plane.name == KUBE
         self._plane = make_plane(control_plane, state)
         self._log_level = log_level
         self._stopped = asyncio.Event()
@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("--lab", required=True)
     parser.add_argument("--nodes", type=int, required=True)
     parser.add_argument("--control-plane", default="embedded")
+    parser.add_argument("--proxy-mode", default="")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--tied-to", type=int, metavar="PID", help="end when this process does")
     arguments = parser.parse_args()
@@ -185,9 +186,8 @@ def main() -> None:
     )
     topology.build(plan)
     netns.enter(plan.host("control").namespace)
-    supervisor = Supervisor(
-        plan, state, control_plane=arguments.control_plane, log_level=arguments.log_level
-    )
+    choice = PlaneChoice(arguments.control_plane, arguments.proxy_mode)
+    supervisor = Supervisor(plan, state, control_plane=choice, log_level=arguments.log_level)
     if asyncio.run(_run(supervisor, tied_to=arguments.tied_to)):
         remove_rest(plan.name)
 

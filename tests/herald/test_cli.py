@@ -48,6 +48,8 @@ def test_every_command_explains_itself_with_an_example(path: str) -> None:
     [
         pytest.param(["nonsense"], id="unknown command"),
         pytest.param(["lab", "up", "--nodes", "many"], id="text for a number"),
+        pytest.param(["lab", "up", "--proxy-mode", "ipvs"], id="unknown proxy mode"),
+        pytest.param(["lab", "up", "--proxy-mode", "iptables"], id="no kube-proxy to choose for"),
         pytest.param(["lab", "exec", "client"], id="nothing to run"),
         pytest.param(["lab", "apply"], id="no file"),
         pytest.param(["completion", "tcsh"], id="unknown shell"),

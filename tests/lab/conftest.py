@@ -13,7 +13,7 @@ import pytest
 from netns_lab import frr
 from netns_lab.lab import Lab
 from netns_lab.orders import LabError
-from netns_lab.planes import EMBEDDED, check_plane
+from netns_lab.planes import EMBEDDED, PlaneChoice, check_plane
 from tests.lab.required import required
 
 TOOLS = ("ip", "nft", "conntrack", "curl", "vtysh", "arping")
@@ -50,9 +50,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab for the module; `LAB_NODES = 2` in the module chooses its size, 3 by default.
 
+    `PROXY_MODE` does the same for the real kube-proxies.
+
     Labs of several test runs may be up at once: the process id is in the name.
     """
-    plane = request.param
+    plane = PlaneChoice(request.param, getattr(request.module, "PROXY_MODE", ""))
     try:
         check_plane(plane)
     except LabError as error:
@@ -60,7 +62,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
             raise
         pytest.skip(str(error))
     nodes = getattr(request.module, "LAB_NODES", 3)
-    there = Lab.up(f"t{os.getpid()}", nodes, control_plane=plane, tied=True)
+    there = Lab.up(f"t{os.getpid()}", nodes, plane=plane, tied=True)
     try:
         yield there
     finally:

@@ -15,6 +15,7 @@ from netns_lab.drill.scenarios import Backends, Scenario
 from netns_lab.drill.timeline import Timeline
 from netns_lab.lab import Lab
 from netns_lab.orders import LabError
+from netns_lab.planes import PlaneChoice
 
 LAB_NAME = "drill"
 BASELINE_S = 0.4
@@ -135,7 +136,7 @@ def run_drills(
     if not fitting:
         return []
     say(f"lab with {nodes} nodes, control plane {control_plane}")
-    lab = Lab.up(LAB_NAME, nodes, control_plane=control_plane)
+    lab = Lab.up(LAB_NAME, nodes, plane=PlaneChoice(control_plane))
     try:
         list(lab.apply(objects.base()))
         runner = DrillRunner(lab, control_plane, say)

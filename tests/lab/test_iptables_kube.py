@@ -1,0 +1,136 @@
+"""The real kube-proxy in iptables mode: the walkthrough, and traffic that stays on its node."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netns_lab.lab import Lab
+from tests.lab.until import until
+
+pytestmark = pytest.mark.netns
+
+CONTROL_PLANES = ("kube",)
+PROXY_MODE = "iptables"
+LAB_NODES = 3
+SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
+SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+VIP = "192.168.4.10"
+URL = f"http://{VIP}:8090"
+BOTH = {"web1\n", "web2\n"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _applied(lab: Lab) -> None:
+    for name in ("first-pool.yaml", "bgp-router.yaml"):
+        lab.apply_file(str(SAMPLES / name))
+    until(lambda: lab.fetch("client", URL), 30, "an answer at the address")
+
+
+def hops(lab: Lab) -> set[str]:
+    """Nodes that the router has as next hops."""
+    text = lab.exec("router", ["ip", "-j", "route", "show", f"{VIP}/32"]).stdout
+    found = json.loads(text or "[]")
+    by = {hop.get("gateway") for route in found for hop in route.get("nexthops", [route])}
+    return {node.name for node in lab.plan.nodes if node.lan_v4 in by}
+
+
+def owners(lab: Lab) -> set[str]:
+    """Nodes that answer ARP for the address."""
+    argv = ["arping", "-b", "-c", "2", "-w", "1", "-I", "lan0", VIP]
+    words = lab.exec("watcher", argv).stdout.split()
+    macs = {word.strip("[]").lower() for word in words if word.startswith("[")}
+    nics = {nic.mac: node.name for node in lab.plan.nodes for nic in node.host.nics}
+    return {nics[mac] for mac in macs}
+
+
+def endpoints(lab: Lab) -> dict[str, str]:
+    """The nodes of the Service's endpoints, with their addresses."""
+    found: dict[str, Any] = lab.request("GET", SLICES)
+    return {
+        endpoint["nodeName"]: endpoint["addresses"][0]
+        for each in found["items"]
+        if each["metadata"]["labels"].get("kubernetes.io/service-name", "").startswith("nginx")
+        for endpoint in each["endpoints"]
+    }
+
+
+def chains(lab: Lab, node: str) -> str:
+    return lab.exec(node, ["iptables-save", "-t", "nat"]).stdout
+
+
+def answers(lab: Lab, host: str) -> bool:
+    return lab.fetch(host, URL) in BOTH
+
+
+def all_seen(lab: Lab, host: str) -> None:
+    answers: set[str | None] = set()
+
+    def both() -> bool:
+        answers.add(lab.fetch(host, URL))
+        return answers >= BOTH
+
+    until(both, 20, f"web1 and web2 at {host}")
+
+
+def test_the_walkthrough_is_served_by_chains_of_iptables(lab: Lab) -> None:
+    all_seen(lab, "client")
+    until(lambda: hops(lab) == set(lab.plan.node_names), 20, "the /32 by every node")
+    all_seen(lab, "remote")
+    assert len(owners(lab)) == 1
+    for node in lab.plan.node_names:
+        assert f"-d {VIP}/32" in chains(lab, node)
+        assert "kube-proxy" not in lab.exec(node, ["nft", "list", "tables"]).stdout
+
+
+def test_local_traffic_goes_to_nodes_with_an_endpoint_and_keeps_its_source(lab: Lab) -> None:
+    have = set(endpoints(lab))
+    assert 0 < len(have) < LAB_NODES
+    lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Local"}})
+    try:
+        until(lambda: hops(lab) == have, 20, f"routes by {have} alone")
+        until(lambda: len(owners(lab)) == 1 and owners(lab) <= have, 20, "an owner among them")
+        for host in ("client", "remote"):
+            until(partial(answers, lab, host), 10, f"an answer at {host}")
+        (owner,) = owners(lab)
+        seen = lab.exec(owner, ["conntrack", "-L", "-d", VIP, "-p", "tcp"]).stdout
+        # Not masqueraded: the endpoint answers the client, not the node.
+        assert f"src={endpoints(lab)[owner]} dst={client_address(lab)}" in seen
+    finally:
+        lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Cluster"}})
+    until(lambda: hops(lab) == set(lab.plan.node_names), 20, "routes by all")
+
+
+def client_address(lab: Lab) -> str:
+    (nic,) = lab.plan.host("client").nics
+    return str(next(each.ip for each in nic.addresses if each.version == 4))
+
+
+def test_a_local_endpoint_that_goes_takes_the_route_along(lab: Lab) -> None:
+    deployment = "/apis/apps/v1/namespaces/default/deployments/nginx-deployment"
+    lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Local"}})
+    try:
+        lab.patch(deployment, {"spec": {"replicas": 1}})
+        until(lambda: len(endpoints(lab)) == 1, 20, "one endpoint")
+        until(lambda: hops(lab) == set(endpoints(lab)), 20, "the route by its node alone")
+        for host in ("client", "remote"):
+            until(partial(answers, lab, host), 10, f"an answer at {host}")
+    finally:
+        lab.patch(deployment, {"spec": {"replicas": 2}})
+        lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Cluster"}})
+    until(lambda: hops(lab) == set(lab.plan.node_names), 20, "routes by all")
+
+
+def test_a_restarted_kube_proxy_moves_nothing(lab: Lab) -> None:
+    (before,) = until(lambda: owners(lab), 10, "an owner")
+    lab.stop_proxy(before)
+    try:
+        until(lambda: lab.fetch("client", URL), 5, "an answer without kube-proxy")
+    finally:
+        lab.start_proxy(before)
+    until(lambda: lab.fetch("client", URL), 5, "an answer again")
+    assert owners(lab) == {before}
+    assert hops(lab) == set(lab.plan.node_names)
