@@ -18,10 +18,11 @@ from typing import Any, TypeAlias
 from kube.api import ApiError, Reader, collection_path, object_path, resource_of
 from kube.crds import GROUP
 from kube.discovery import CONFIRM_S, is_here_to_stay
+from kube.field_selector import FieldSelector
 from kube.freshness import PROBE_TIMEOUT_S, Freshness
-from kube.objects import ObjectName, parse_name
+from kube.objects import Json, ObjectName, parse_name
 from kube.snapshot import Kind, Snapshot
-from kube.store import Changes, Store, name_of
+from kube.store import Changes, Listing, Store, name_of
 from kube.watch import (
     IDLE_S,
     Broken,
@@ -82,6 +83,7 @@ class Watcher:
         self._probe_due = asyncio.Event()
         self._flush_due = False
         self._frozen = False
+        self._fields = [FieldSelector(selection.field_selector) for selection in selections]
         self._doubted: list[set[ObjectName]] = [set() for _ in selections]
         "Deleted custom resources whose CRD must be looked at before they are believed gone."
         self._tasks: asyncio.TaskGroup | None = None
@@ -126,6 +128,7 @@ class Watcher:
         except TimeoutError:
             core.restart(now())
         except ApiError as error:
+            self._fields[index].refused(error.status)
             core.failed(error.status, error.message, now())
             self.breaks[kind] += 1
             if _unanswered(error):
@@ -146,18 +149,15 @@ class Watcher:
         if core.unavailable and not await self._stays(selection):
             self._refuse(index)
             return
-        listing = self._store.listing(selection.kind)
-        version = ""
-        pages = self._client.list_pages(
-            collection_path(selection.kind, selection.namespace),
-            label_selector=selection.label_selector,
-            field_selector=selection.field_selector,
-        )
-        async with aclosing(pages):
-            async for page in pages:
-                listing.add(page.items)
-                version = page.resource_version
-                self._heard(index)
+        listing, fields = self._store.listing(selection.kind), self._fields[index]
+        fields.try_again()
+        try:
+            version = await self._read_pages(index, listing)
+        except ApiError as error:
+            if not fields.refused(error.status):
+                raise
+            LOG.info("selected here, not by the server", extra={"fields": {"error": str(error)}})
+            version = await self._read_pages(index, listing)
         if listing.missing() and not await self._stays(selection):
             self._refuse(index)
             return
@@ -165,6 +165,25 @@ class Watcher:
             await self._retype(selection, name)
         core.listed(version)
         self._freeze()
+
+    async def _read_pages(self, index: int, listing: Listing) -> str:
+        """Take all pages and return the version they show."""
+        selection, version = self._selections[index], ""
+        pages = self._client.list_pages(
+            collection_path(selection.kind, selection.namespace),
+            label_selector=selection.label_selector,
+            field_selector=self._fields[index].asked,
+        )
+        async with aclosing(pages):
+            async for page in pages:
+                listing.add(o for o in page.items if self._is_wanted(index, selection.kind, o))
+                version = page.resource_version
+                self._heard(index)
+        return version
+
+    def _is_wanted(self, index: int, kind: Kind, obj: Json) -> bool:
+        """Tell whether the object is selected, or was: its new type has to be seen."""
+        return self._fields[index].wants(obj) or self._store.knows(kind, name_of(obj))
 
     def _freeze(self) -> None:
         """When all is listed, take what there is out of the collector's sight: most of it stays."""
@@ -182,7 +201,7 @@ class Watcher:
             watch_s=watch_s,
             idle_s=IDLE_S,
             label_selector=selection.label_selector,
-            field_selector=selection.field_selector,
+            field_selector=self._fields[index].asked,
         )
         count = 0
         async with aclosing(lines):
@@ -200,7 +219,7 @@ class Watcher:
                         extra={"fields": {"kind": selection.kind.value, "reason": event.reason}},
                     )
                     return
-                if event is not None:
+                if event is not None and self._is_wanted(index, selection.kind, event.obj):
                     await self._apply(index, event)
                 count += 1
                 if count % LINES_A_TURN == 0:

@@ -168,6 +168,10 @@ class Store:
         known = {ObjectName("", key) if plain else key for key in self._live[kind]}
         return known | {name for of, name in self._faults if of is kind}
 
+    def knows(self, kind: Kind, name: ObjectName) -> bool:
+        """Tell whether there is such an object, readable or not."""
+        return self._key(kind, name) in self._live[kind] or (kind, name) in self._faults
+
     def mark_listed(self, kind: Kind) -> None:
         """Call the kind known: what is missing from now on does not exist."""
         if kind not in self._listed:

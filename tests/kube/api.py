@@ -57,9 +57,13 @@ class MemoryApi:
         self.plurals = {"ipaddresspools"}
         self.terminating = False
         "The CRDs are being deleted: discovery names no `create`."
+        self.selects = True
+        "Whether it knows field selectors; servers before 1.31 know none for Services."
         self.refusing: set[str] = set()
         "Paths answered with 403."
-        self._watchers: list[tuple[str, asyncio.Queue[bytes | None]]] = []
+        self.selectors: list[str] = []
+        "Those of the lists and watches so far."
+        self._watchers: list[tuple[str, str, asyncio.Queue[bytes | None]]] = []
 
     def put(self, kind: Kind, obj: Json) -> None:
         """Create or change an object and tell the watches."""
@@ -81,14 +85,17 @@ class MemoryApi:
 
     def tell(self, path: str, type_: str, obj: Json) -> None:
         """Send one event to all watches of the path."""
-        line = json.dumps({"type": type_, "object": obj}).encode() + b"\n"
-        for watched, queue in self._watchers:
-            if watched == path and not self.hanging:
-                queue.put_nowait(line)
+        for watched, selector, queue in self._watchers:
+            if watched != path or self.hanging:
+                continue
+            if _selected(obj, selector):
+                queue.put_nowait(_line(type_, obj))
+            elif type_ == "MODIFIED":
+                queue.put_nowait(_line("DELETED", obj))
 
     def close_watches(self) -> None:
         """End all watches as a server does that restarts."""
-        for _, queue in self._watchers:
+        for *_, queue in self._watchers:
             queue.put_nowait(None)
 
     @property
@@ -124,6 +131,7 @@ class MemoryApi:
             raise self.list_fault
         if path in self.refusing:
             raise ApiError(403, "Forbidden", f"cannot list {path}")
+        self._check_selector(field_selector)
         items = [o for o in self.objects.get(path, {}).values() if _selected(o, field_selector)]
         version = str(self.version)
         for obj in items:
@@ -145,13 +153,14 @@ class MemoryApi:
         await self._maybe_hang(10.0)
         if self.watch_fault is not None:
             raise self.watch_fault
+        self._check_selector(field_selector)
         yield b""
         if self.lines_then_close is not None:
             for given in self.lines_then_close:
                 yield given
             return
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._watchers.append((path, queue))
+        self._watchers.append((path, field_selector, queue))
         loop = asyncio.get_running_loop()
         end, silent_since = loop.time() + watch_s, loop.time()
         try:
@@ -165,7 +174,12 @@ class MemoryApi:
                 elif loop.time() - silent_since >= idle_s:
                     raise ApiError(0, "Timeout", "silent")
         finally:
-            self._watchers = [each for each in self._watchers if each[1] is not queue]
+            self._watchers = [each for each in self._watchers if each[2] is not queue]
+
+    def _check_selector(self, field_selector: str) -> None:
+        self.selectors.append(field_selector)
+        if field_selector and not self.selects:
+            raise ApiError(400, "BadRequest", f"{field_selector!r} is not a known field selector")
 
     async def _next_line(self, queue: asyncio.Queue[bytes | None]) -> bytes | None:
         """Give a line, a bookmark when none came for a minute, empty while hanging."""
@@ -174,13 +188,16 @@ class MemoryApi:
                 return await queue.get()
         except TimeoutError:
             bookmark = {"metadata": {"resourceVersion": str(self.version)}}
-            line = json.dumps({"type": "BOOKMARK", "object": bookmark}).encode() + b"\n"
-            return b"" if self.hanging else line
+            return b"" if self.hanging else _line("BOOKMARK", bookmark)
 
     async def _maybe_hang(self, timeout_s: float) -> None:
         if self.hanging:
             await asyncio.sleep(timeout_s)
             raise ApiError(0, "Timeout", "hanging")
+
+
+def _line(type_: str, obj: Json) -> bytes:
+    return json.dumps({"type": type_, "object": obj}).encode() + b"\n"
 
 
 def _selected(obj: Json, field_selector: str) -> bool:

@@ -17,6 +17,7 @@ from tests.kube.clock import run_virtually
 WEB = ObjectName("default", "web")
 SERVICES = Selection(Kind.SERVICE)
 POOLS = Selection(Kind.IP_ADDRESS_POOL)
+BALANCED = Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True)
 SERVICES_PATH = collection_path(Kind.SERVICE)
 POOLS_PATH = collection_path(Kind.IP_ADDRESS_POOL)
 
@@ -204,7 +205,6 @@ def test_role_revoked_while_running_keeps_what_was_known() -> None:
 def test_service_that_changes_its_type_stays_with_the_new_type() -> None:
     api = MemoryApi()
     api.put(Kind.SERVICE, service("web"))
-    selection = Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True)
 
     async def story(seen: Seen) -> None:
         changed = service("web", type="ClusterIP")
@@ -217,7 +217,7 @@ def test_service_that_changes_its_type_stays_with_the_new_type() -> None:
         await asyncio.sleep(1)
         assert seen.snapshot.services == {}
 
-    drive(api, story, selection)
+    drive(api, story, BALANCED)
 
 
 def test_unreadable_object_keeps_its_last_good_value_and_is_named() -> None:
