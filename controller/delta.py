@@ -2,7 +2,8 @@
 
 Per object one write at a time. An address changes hands only after the API server has taken the
 write of the Service that gives it up: so no two statuses show it at once, not even for a moment,
-and no speaker sees both. What a write returned counts as shown until the watch has caught up.
+and no speaker sees both. What a write returned counts as shown until the watch has caught up; which
+of the two tells of a version first does not matter, and the other one need not parse it again.
 """
 
 from collections import deque
@@ -48,6 +49,8 @@ class Delta:
         self._queued: set[ObjectName] = set()
         self._blocked: set[ObjectName] = set()
         self._under_way: set[ObjectName] = set()
+        self._answered: set[ObjectName] = set()
+        "Those whose newest version known is the answer to a write, not seen by the watch yet."
         self._failures: dict[ObjectName, int] = {}
         self._retries: dict[ObjectName, float] = {}
 
@@ -57,17 +60,40 @@ class Delta:
         An older version than the one known is dropped, unless it is `surely` what is there now
         (an API server restored from a backup counts anew).
         """
+        known = self._shown.get(name)
         if service is None:
             self._show(name, None)
             self._desired.pop(name, None)
             self._retries.pop(name, None)
             self._failures.pop(name, None)
             return
-        known = self._shown.get(name)
+        if service is known:
+            return
         if known is not None and not surely and _version(service) < _version(known):
             return
         self._show(name, service)
         self._enqueue(name)
+
+    def known(self, name: ObjectName, obj: Json) -> Service | None:
+        """Return the Service when this very version of it is known, None otherwise."""
+        meta, known = obj.get("metadata") or {}, self._shown.get(name)
+        if known is None or known.uid != meta.get("uid"):
+            return None
+        return known if known.resource_version == meta.get("resourceVersion") else None
+
+    def echo(self, name: ObjectName, obj: Json) -> Service | None:
+        """Return the answer to a write, once, when the watch brings this very version of it."""
+        if name not in self._answered:
+            return None
+        self._answered.discard(name)
+        return self.known(name, obj)
+
+    def shows(self, name: ObjectName, service: Service) -> bool:
+        """Tell whether the Service shows what was decided for it."""
+        desire = self._desired.get(name)
+        if desire is None:
+            return False
+        return patch_for(service, desire.outcome, "", fresh=desire.fresh) is None
 
     def want(
         self, name: ObjectName, outcome: Outcome, news: tuple[News, ...], *, fresh: bool
@@ -100,11 +126,16 @@ class Delta:
 
     def written(self, write: Write, service: Service) -> None:
         """Take the API server's answer to a write."""
-        self._under_way.discard(write.service)
-        self._failures.pop(write.service, None)
-        if write.service in self._shown:
-            self.observe(write.service, service)
-            self._enqueue(write.service)
+        name = write.service
+        self._under_way.discard(name)
+        self._failures.pop(name, None)
+        before = self._shown.get(name)
+        if before is None:
+            return
+        self.observe(name, service)
+        if service is not before:
+            self._answered.add(name)
+        self._enqueue(name)
 
     def failed(self, write: Write, now: float) -> None:
         """Take note that a write was not done, as far as is known: it is tried again later."""
@@ -181,6 +212,7 @@ class Delta:
 
     def _show(self, name: ObjectName, service: Service | None) -> None:
         before = self._shown.pop(name, None)
+        self._answered.discard(name)
         if before is not None and before.ingress != (service.ingress if service else ()):
             for waiting in self._blocked:
                 self._enqueue(waiting)

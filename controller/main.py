@@ -116,7 +116,7 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
             webhook.on_change(snapshot)
             reconciler.on_change(snapshot, changes)
 
-        watcher = Watcher(client, selections(flags.namespace), on_change)
+        watcher = Watcher(client, selections(flags.namespace), on_change, echo=reconciler.echo)
         registry.register(AllocatorCollector(lambda: _reading(reconciler, watcher)))
         pages = serving(
             Pages(ready=reconciler.readiness),

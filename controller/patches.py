@@ -6,6 +6,9 @@ pool's annotation along (the API server keeps metadata in a write to the subreso
 version it was made for as a precondition.
 """
 
+from dataclasses import fields
+from operator import attrgetter
+
 from controller.outcome import Assigned, NotOurs, Outcome, Pending, Reason
 from kube.objects import Address, Condition, Json, Service
 
@@ -13,6 +16,9 @@ POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
 CONDITION = "herald.io/AddressAssigned"
 MAX_MESSAGE = 1024
 """A condition takes 32 kB; Events cut at 1 kB, and one text serves both."""
+
+WRITTEN = frozenset({"ingress", "ingress_complete", "conditions", "annotations"})
+_others = attrgetter(*(f.name for f in fields(Service) if f.compare and f.name not in WRITTEN))
 
 
 def patch_for(service: Service, outcome: Outcome, when: str, *, fresh: bool = True) -> Json | None:
@@ -38,6 +44,15 @@ def patch_for(service: Service, outcome: Outcome, when: str, *, fresh: bool = Tr
     if annotations:
         metadata["annotations"] = annotations
     return {"metadata": metadata, "status": status} if status else {"metadata": metadata}
+
+
+def only_ours(before: Service, after: Service) -> bool:
+    """Tell whether two states of a Service differ in nothing but what a patch of ours writes."""
+    if _others(before) != _others(after):
+        return False
+    one, other = before.annotations, after.annotations
+    keys = (one.keys() | other.keys()) - {POOL_ANNOTATION}
+    return all(one.get(key) == other.get(key) for key in keys)
 
 
 def _ingress(addresses: tuple[Address, ...]) -> list[Json]:

@@ -8,10 +8,10 @@ at a time for each object. Events and the pools' counters follow behind and neve
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 
 from controller.config_state.driver import StateWriter
 from controller.delta import Delta, Write
+from controller.dirty import Dirty, is_news
 from controller.events.driver import Teller, timestamp
 from controller.floor import Floor
 from controller.hello_key.driver import ensure_hello_key
@@ -28,31 +28,16 @@ from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
 from kube.faults import Fault
-from kube.objects import ObjectError, ObjectName, Service
+from kube.objects import Json, ObjectError, ObjectName, Service
 from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
-from kube.store import Changes
+from kube.store import Changes, name_of
 
 LOG = logging.getLogger("controller.reconciler")
 
 WRITERS = 32
 """Status writes under way at once: an API server near saturation answers in tens of ms."""
 TAKE_OVER_RETRY_S = 1.0
-
-
-@dataclass(slots=True)
-class Dirty:
-    """What changed since the last pass."""
-
-    services: set[ObjectName] = field(default_factory=set)
-    namespaces: set[str] = field(default_factory=set)
-    pools: bool = False
-
-    def add(self, changes: Changes) -> None:
-        """Take what one turn of the watch brought."""
-        self.services |= changes.names.get(Kind.SERVICE, frozenset())
-        self.namespaces |= {name.name for name in changes.names.get(Kind.NAMESPACE, ())}
-        self.pools |= Kind.IP_ADDRESS_POOL in changes.names
 
 
 class Reconciler:
@@ -126,16 +111,31 @@ class Reconciler:
 
     def on_change(self, snapshot: Snapshot, changes: Changes) -> None:
         """Take what one turn of the watch brought."""
-        self._snapshot = snapshot
+        before, self._snapshot = self._snapshot, snapshot
         if self._metallb_runs():
             self._stop_leading()
         if self._planner is None:
             self._role_changed.set()
             return
+        # Until the watch has caught up with the list, the planner sees more than it.
+        sees_all = self._floor.until is None
+        told = set()
         for name in changes.names.get(Kind.SERVICE, ()):
-            self._delta.observe(name, snapshot.services.get(name))
-        self._dirty.add(changes)
-        self._due.set()
+            service = snapshot.services.get(name)
+            self._delta.observe(name, service)
+            if not sees_all or is_news(before.services.get(name), service, self._delta):
+                told.add(name)
+        self._dirty.add(changes, told)
+        if told or not changes.only(Kind.SERVICE):
+            self._due.set()
+        elif not self._delta.idle:
+            self._dispatch()
+
+    def echo(self, kind: Kind, obj: Json) -> Service | None:
+        """Return what is known of this very version of an object: the watch need not parse it."""
+        if kind is not Kind.SERVICE or self._planner is None:
+            return None
+        return self._delta.echo(name_of(obj), obj)
 
     def on_role(self, _: object) -> None:
         """Take note that leading began or ended."""
@@ -316,7 +316,8 @@ class Reconciler:
             answer = await self._leader.patch(
                 object_path("Service", write.service, "status"), write.body, Patch.STRATEGIC
             )
-            delta.written(write, parse_service(answer))
+            known = delta.known(write.service, answer)
+            delta.written(write, known or parse_service(answer))
             self._written += 1
             self._teller.tell(write.news)
         except (ApiError, ObjectError) as error:

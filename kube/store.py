@@ -67,6 +67,10 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.names or self.kinds)
 
+    def only(self, kind: Kind) -> bool:
+        """Tell whether nothing but objects of this kind is new."""
+        return not self.kinds and self.names.keys() <= {kind}
+
 
 def name_of(obj: Json) -> ObjectName:
     """Return the object's name, or NAMELESS."""
@@ -133,7 +137,12 @@ class Store:
             value = SHELVES[kind].parse(obj)
         except (ObjectError, AttributeError, KeyError, TypeError, ValueError) as error:
             self._fault(kind, name, str(error) or type(error).__name__)
-            return name
+        else:
+            self.put(kind, name, value)
+        return name
+
+    def put(self, kind: Kind, name: ObjectName, value: Any) -> None:
+        """Take an object's parsed value as it is now."""
         self._clear_fault(kind, name)
         live, key = self._live[kind], self._key(kind, name)
         before = live.get(key)
@@ -143,7 +152,6 @@ class Store:
             self._change(kind, name)
             if kind is Kind.ENDPOINT_SLICE:
                 self._index(before, value)
-        return name
 
     def delete(self, kind: Kind, obj: Json) -> ObjectName:
         """Take note of an object's end and return its name."""

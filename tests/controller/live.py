@@ -107,7 +107,7 @@ async def controlling(
     leadership = leads or Leads()
     async with Client.connect(there.kubeconfig) as client, asyncio.TaskGroup() as tasks:
         reconciler = Reconciler(client, leadership, namespace=NAMESPACE, lb_class=lb_class)
-        watcher = Watcher(client, selections(NAMESPACE), reconciler.on_change)
+        watcher = Watcher(client, selections(NAMESPACE), reconciler.on_change, echo=reconciler.echo)
         started = [tasks.create_task(watcher.run()), tasks.create_task(reconciler.run())]
         try:
             yield reconciler, client

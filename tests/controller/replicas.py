@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from controller.delta import Delta, Write
+from controller.dirty import is_news
 from controller.floor import Floor
 from controller.news import news_of
 from controller.patches import CONDITION
@@ -86,8 +87,10 @@ class Replica:
         """Let the watch catch up with these objects, or with all."""
         every = self.watched.keys() | self._server.services.keys()
         for name in every if names is None else names:
-            there = self._server.services.get(name)
-            if there != self.watched.get(name) or there is None:
+            there, before = self._server.services.get(name), self.watched.get(name)
+            if there == before and there is not None:
+                pass
+            elif self._floor.until is not None or is_news(before, there, self.delta):
                 self._dirty.add(name)
             if there is None:
                 self.watched.pop(name, None)

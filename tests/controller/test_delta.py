@@ -142,3 +142,51 @@ def test_newest_resource_version_is_the_precondition() -> None:
     [write] = delta.next_writes(0.0, "now", 1, latest)
 
     assert write.body["metadata"]["resourceVersion"] == "9"
+
+
+def answer(service_: Service) -> dict[str, Any]:
+    return {"metadata": {"uid": service_.uid, "resourceVersion": service_.resource_version}}
+
+
+def test_answer_is_recalled_once_when_the_watch_brings_its_very_version() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", 1))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    [write] = due(delta)
+    done = shown(
+        "a", 5, ingress=["192.0.2.1"], annotations={"metallb.io/ip-allocated-from-pool": "p"}
+    )
+    delta.written(write, done)
+
+    assert delta.echo(name("a"), answer(done)) is done
+    assert delta.echo(name("a"), answer(done)) is None
+
+
+def test_another_version_or_object_is_no_echo() -> None:
+    for other in (shown("a", 6), shown("a", 5, uid="another")):
+        delta = Delta()
+        delta.observe(name("a"), shown("a", 1))
+        delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+        [write] = due(delta)
+        delta.written(write, shown("a", 5, ingress=["192.0.2.1"]))
+
+        assert delta.echo(name("a"), answer(other)) is None
+
+
+def test_what_the_watch_told_first_is_the_answer() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", 1))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    [write] = due(delta)
+    done = shown(
+        "a", 5, ingress=["192.0.2.1"], annotations={"metallb.io/ip-allocated-from-pool": "p"}
+    )
+    delta.observe(name("a"), done)
+    assert due(delta) == []
+
+    assert delta.known(name("a"), answer(done)) is done
+    delta.written(write, done)
+
+    assert due(delta) == []
+    assert delta.idle
+    assert delta.echo(name("a"), answer(done)) is None
