@@ -19,6 +19,7 @@ HEAD = """\
 frr defaults traditional
 hostname router
 log stdout informational
+log timestamp precision 3
 """
 
 ZEBRA = """\

@@ -16,6 +16,7 @@ from kube.driver import LOAD_BALANCERS, Selection, Watcher
 from kube.objects import Address
 from kube.pod import Pages, serving
 from kube.snapshot import Kind
+from speaker.brain.contacts import Contacts
 from speaker.brain.counts.driver import Counts
 from speaker.brain.driver import Channel, EventWriter, LastGood
 from speaker.brain.events import against, on_conflict, on_move, on_unserved, unserved
@@ -41,6 +42,7 @@ from speaker.seam.messages import (
     End,
     InterfaceReport,
     Message,
+    NeighbourReport,
     OwnerReport,
     OwnerState,
 )
@@ -118,6 +120,7 @@ class Brain:
         self._client = client
         self._patience_s = patience_s
         self._moves = Moves(own.node)
+        self._contacts = Contacts()
         self._greeted: set[str] = set()
         self._held: set[Address] = set()
         "Addresses that a stranger had."
@@ -192,6 +195,7 @@ class Brain:
             wire=self._wire.mirror,
             bgp=self._bgp.mirror,
             moves=self._moves,
+            contacts=self._contacts,
             counted={
                 **{peer: self._counts.of(peer) for peer in ("wire", "bgp")},
                 "brain": {
@@ -229,6 +233,8 @@ class Brain:
                 self._statuses.mark(self._state.deciding.holders(message.address))
             case InterfaceReport():
                 self._statuses.mark_all()
+            case NeighbourReport():
+                self._contacts.take(message, asyncio.get_running_loop().time())
             case ConflictReport() if message.mac is not None and not message.proxy:
                 for service in self._state.deciding.view.services(message.address):
                     self._events.add(on_conflict(message, service, self._state.own.node))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kube.objects import Address
+from speaker.brain.contacts import Contact, Contacts
 from speaker.brain.moves import Move, Moves
 from speaker.brain.state import State
 from speaker.policy.decide import Decision
@@ -58,6 +59,7 @@ class Reports:
     wire: Mirror
     bgp: Mirror
     moves: Moves
+    contacts: Contacts
     counted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     "Counters by process."
 
@@ -99,6 +101,7 @@ def status(state: State, reports: Reports, now: float) -> Json:
         **_segment(reports),
         "dropped": list(_dropped(reports.counted)),
         "moves": [_move(each) for each in reports.moves.all()],
+        "contacts": [_contact(each) for each in reports.contacts.all()],
     }  # fmt: skip
 
 
@@ -281,4 +284,13 @@ def _move(move: Move) -> Json:
         "why": move.why,
         "generation": move.generation,
         "at_s": round(move.at, 3),
+    }
+
+
+def _contact(contact: Contact) -> Json:
+    return {
+        "node": contact.node,
+        "interface": contact.interface,
+        "standing": contact.standing.value,
+        "at_s": round(contact.at, 3),
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from kube.configuration import Configuration
 from kube.validation import usable
+from speaker.brain.contacts import Contacts
 from speaker.brain.moves import Moves
 from speaker.brain.state import State
 from speaker.brain.status import Reports, status
@@ -69,6 +70,7 @@ def page(
         wire=mirror((*NICS, *wire)),
         bgp=mirror(bgp),
         moves=moves or Moves(node),
+        contacts=Contacts(),
         counted=counted,
     )
     shown: dict[str, Any] = json.loads(json.dumps(status(state, reports, now)))

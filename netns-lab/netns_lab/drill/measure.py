@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 
 from netns_lab.drill.series import ArpSeries, ClientSeries, Flow, RouteChange
 
@@ -59,13 +60,18 @@ def measure_run(
     route: Iterable[RouteChange] | None,
     fault_s: float,
     removed_next_hop: str | None = None,
+    known_s: Mapping[str, float] = MappingProxyType({}),
 ) -> RunFigures:
-    """Return the figures of a run; `removed_next_hop` is the one the fault takes away."""
+    """Return the figures of a run; `removed_next_hop` is the one the fault takes away.
+
+    `known_s` are the marks that the probes cannot see: when the fault was detected, and acted upon.
+    """
     by_client = {name: measure_client(series) for name, series in clients.items()}
     of_clients = by_client.values()
     has_tcp = any(series.connections for series in clients.values())
     changed = None if route is None else route_change_s(route, fault_s, removed_next_hop)
-    marks = {} if arp is None else arp_marks_ms(arp, fault_s)
+    marks = {name: _ms(at - fault_s) for name, at in known_s.items()}
+    marks |= {} if arp is None else arp_marks_ms(arp, fault_s)
     if changed is not None:
         marks["route_changed"] = _ms(changed - fault_s)
     return RunFigures(

@@ -8,7 +8,9 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
+from netns_lab.commands import READY_PORTS
 from netns_lab.drill import objects
 from netns_lab.drill.settle import until
 from netns_lab.lab import Lab
@@ -110,6 +112,12 @@ class Rig:
             found[lan.mac] = node.name
             found.update((str(address.ip), node.name) for address in lan.addresses)
         return found
+
+    def pages(self) -> list[dict[str, Any]]:
+        """Return the status pages of the speakers that answer."""
+        url = f"http://127.0.0.1:{READY_PORTS['brain']}/status"
+        found = (self.lab.fetch(node, url) for node in self.nodes)
+        return [json.loads(page) for page in found if page is not None]
 
     def clear(self) -> None:
         """Remove the Service and its backends."""

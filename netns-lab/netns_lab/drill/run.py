@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from netns_lab.drill import objects, timeline
+from netns_lab.drill import insight, objects, timeline
 from netns_lab.drill.faults import Fault, Prepare, Scene
 from netns_lab.drill.measure import measure_run, owner_at
 from netns_lab.drill.probes import Probes
@@ -114,13 +114,30 @@ def _measured(
             fault_s = inject(scene)
             time.sleep(scenario.after_s)
             seen = probes.stop()
+            known = _known(scenario, rig, target, fault_s)
     names = rig.names()
     if seen.arp is not None:
         _check_owner(names.get(owner_at(seen.arp, fault_s) or ""), target)
     gone = rig.lab.plan.node(target).lan_v4
-    figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, gone)
+    figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, gone, known)
     drawn = timeline.draw(seen.clients, seen.arp, seen.routes or (), fault_s, figures.marks, names)
     return Run(figures, drawn)
+
+
+def _known(scenario: Scenario, rig: Rig, target: str, fault_s: float) -> dict[str, float]:
+    """Return when Herald, or the router, knew of the fault and acted; asked while it lasts."""
+    if not scenario.layer2:
+        peer = rig.lab.plan.node(target).lan_v4
+        # bgpd stamps its log with the wall clock.
+        offset_s = time.time_ns() / 1e9 - time.monotonic()
+        down = insight.session_down_s(rig.lab.log("bgpd"), peer, fault_s, offset_s)
+        return {} if down is None else {"detected": down}
+    pages = rig.pages()
+    found = {
+        "detected": insight.detected_s(pages, target, fault_s),
+        "taken": insight.taken_s(pages, target, rig.address, fault_s),
+    }
+    return {name: at for name, at in found.items() if at is not None}
 
 
 def _check_owner(owner: str | None, target: str) -> None:

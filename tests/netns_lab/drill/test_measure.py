@@ -90,3 +90,8 @@ def test_broken_connections_are_counted_where_there_were_any() -> None:
     series = ClientSeries((flow(1),), (Connection(0.6, "reset"), Connection(None)))
 
     assert measure_run({"lan": series}, None, None, fault_s=0.5).tcp_broken == 1
+
+
+def test_what_the_probes_cannot_see_is_a_mark_too() -> None:
+    run = measure_run({}, None, None, 1.0, known_s={"detected": 1.3, "taken": 1.301})
+    assert run.marks == {"detected": 300.0, "taken": 301.0}
