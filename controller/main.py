@@ -15,6 +15,7 @@ from controller.admission.process import admitting
 from controller.admission.webhook import Webhook
 from controller.metrics import AllocatorCollector, Reading
 from controller.reconciler import Reconciler
+from controller.verdict import STATE_NAME
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS, Selection, Watcher
 from kube.election.driver import Elector
@@ -85,6 +86,10 @@ def selections(namespace: str) -> tuple[Selection, ...]:
         Selection(Kind.NODE),
         # MetalLB's controller may run here too; its Pods have two kinds of labels.
         Selection(Kind.POD, namespace),
+        # Our own report: made anew when somebody deletes it.
+        Selection(
+            Kind.CONFIGURATION_STATE, namespace, field_selector=f"metadata.name={STATE_NAME}"
+        ),
         # Not needed to give addresses: admission judges what is new beside what is there.
         *(Selection(kind, namespace) for kind in ANNOUNCING),
     )

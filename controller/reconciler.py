@@ -114,6 +114,8 @@ class Reconciler:
         before, self._snapshot = self._snapshot, snapshot
         if self._metallb_runs():
             self._stop_leading()
+        if self._state.name in changes.names.get(Kind.CONFIGURATION_STATE, ()):
+            self._state.seen(snapshot.configuration_states.get(self._state.name))
         if self._planner is None:
             self._role_changed.set()
             return

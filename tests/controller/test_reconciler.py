@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from controller.hello_key.driver import HELLO_SECRET
-from kube.api import collection_path, object_path
+from kube.api import ApiError, collection_path, object_path
 from kube.objects import ObjectName
 from tests.controller.live import NAMESPACE, Leads, Live, controlling, live, until, writes
 
@@ -219,3 +219,29 @@ async def test_refused_pool_is_told_once_and_the_others_work_on(tmp_path: Path) 
             await there.client.delete(wrong)
             await until(lambda: result(there, "Valid"))
             assert writes(client) <= 5
+
+
+async def test_deleted_report_is_made_anew_and_read_only_then(tmp_path: Path) -> None:
+    path = object_path("ConfigurationState", ObjectName(NAMESPACE, "controller"))
+
+    async def said(there: Live) -> str:
+        try:
+            return str((await there.client.get(path))["status"]["result"])
+        except (ApiError, KeyError):
+            return ""
+
+    async with live(tmp_path) as there, controlling(there) as (reconciler, client):
+        await there.create_pool("good", "192.168.4.10-192.168.4.20")
+        await until(lambda: reconciler.writes["state"] == 1)
+        written = (await there.client.get(path))["metadata"]["resourceVersion"]
+
+        await there.client.delete(path)
+        await until(lambda: said(there))
+
+        assert await said(there) == "Valid"
+        assert (await there.client.get(path))["metadata"]["resourceVersion"] != written
+        reads = client.requests["GET", 404] + client.requests["GET", 200]
+        await there.client.patch(f"{path}/status", {"status": {"result": "Invalid"}})
+        await until(lambda: reconciler.writes["state"] == 3)
+        assert await said(there) == "Valid"
+        assert client.requests["GET", 404] + client.requests["GET", 200] <= reads + 2
