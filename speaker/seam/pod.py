@@ -90,12 +90,12 @@ async def serve_pages(port: int, pages: Mapping[str, Callable[[], Page]]) -> Non
         await asyncio.get_running_loop().create_future()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, TimeoutError, ValueError, EOFError):
+        refused = (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError)
+        with contextlib.closing(writer), contextlib.suppress(*refused):
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(_response(_page(head, pages)))
                 await writer.drain()
-        writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", port, limit=REQUEST_LIMIT)
     async with server:

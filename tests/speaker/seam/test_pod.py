@@ -134,7 +134,10 @@ async def test_any_request_is_answered(request_: bytes, status: bytes) -> None:
         assert (await ask(port, request_)).split()[1] == status
 
 
-async def test_a_request_without_an_end_is_dropped() -> None:
+async def test_a_request_without_an_end_is_dropped_and_no_error() -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
     async with serving([]) as port:
         assert await ask(port, b"x" * 20_000) == b""
+        assert errors == []
         assert (await ask(port, b"GET /healthz HTTP/1.1\r\n\r\n")).endswith(b"ok\n")
