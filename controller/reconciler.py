@@ -28,6 +28,7 @@ from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import LOAD_BALANCERS
 from kube.faults import Fault
+from kube.field_selector import FieldSelector
 from kube.objects import Json, ObjectError, ObjectName, Service
 from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
@@ -200,10 +201,10 @@ class Reconciler:
     async def _list_services(self) -> tuple[list[Service], str]:
         """Read all Services past any cache, with the version at which they were so."""
         listed, version = [], ""
-        pages = self._client.list_pages(collection_path("Service"), field_selector=LOAD_BALANCERS)
-        async for page in pages:
+        selector = FieldSelector(LOAD_BALANCERS)
+        async for page in selector.pages(self._client, collection_path("Service")):
             version = page.resource_version
-            for obj in page.items:
+            for obj in filter(selector.wants, page.items):
                 try:
                     listed.append(parse_service(obj))
                 except ObjectError as error:

@@ -22,7 +22,7 @@ from kube.field_selector import FieldSelector
 from kube.freshness import PROBE_TIMEOUT_S, Freshness
 from kube.objects import Json, ObjectName, parse_name
 from kube.snapshot import Kind, Snapshot
-from kube.store import Changes, Listing, Store, name_of
+from kube.store import Changes, Store, name_of
 from kube.watch import (
     IDLE_S,
     Broken,
@@ -155,15 +155,16 @@ class Watcher:
         if core.unavailable and not await self._stays(selection):
             self._refuse(index)
             return
-        listing, fields = self._store.listing(selection.kind), self._fields[index]
-        fields.try_again()
-        try:
-            version = await self._read_pages(index, listing)
-        except ApiError as error:
-            if not fields.refused(error.status):
-                raise
-            LOG.info("selected here, not by the server", extra={"fields": {"error": str(error)}})
-            version = await self._read_pages(index, listing)
+        listing, version = self._store.listing(selection.kind), ""
+        path = collection_path(selection.kind, selection.namespace)
+        pages = self._fields[index].pages(self._client, path, selection.label_selector)
+        async with aclosing(pages):
+            async for page in pages:
+                listing.add(o for o in page.items if self._is_wanted(index, selection.kind, o))
+                version = page.resource_version
+                self._heard(index)
+        if not self._fields[index].known:
+            LOG.info("selector unknown to the server", extra={"fields": {"path": path}})
         if listing.missing() and not await self._stays(selection):
             self._refuse(index)
             return
@@ -171,21 +172,6 @@ class Watcher:
             await self._retype(selection, name)
         core.listed(version)
         self._freeze()
-
-    async def _read_pages(self, index: int, listing: Listing) -> str:
-        """Take all pages and return the version they show."""
-        selection, version = self._selections[index], ""
-        pages = self._client.list_pages(
-            collection_path(selection.kind, selection.namespace),
-            label_selector=selection.label_selector,
-            field_selector=self._fields[index].asked,
-        )
-        async with aclosing(pages):
-            async for page in pages:
-                listing.add(o for o in page.items if self._is_wanted(index, selection.kind, o))
-                version = page.resource_version
-                self._heard(index)
-        return version
 
     def _is_wanted(self, index: int, kind: Kind, obj: Json) -> bool:
         """Tell whether the object is selected, or was: its new type has to be seen."""

@@ -5,6 +5,10 @@ and an older server answers 400 to it. Then everything is asked for and picked o
 tries the selector again, since servers are upgraded.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from kube.api import ApiError, Page, Reader
 from kube.objects import Json
 
 UNKNOWN_FIELD = 400
@@ -20,13 +24,14 @@ class FieldSelector:
         self._refused = False
 
     @property
+    def known(self) -> bool:
+        """Whether the server knows it, as far as it has said."""
+        return not self._refused
+
+    @property
     def asked(self) -> str:
         """What to ask the server for."""
         return "" if self._refused else self._text
-
-    def try_again(self) -> None:
-        """Ask for the selection, whatever the server answered before."""
-        self._refused = False
 
     def refused(self, status: int) -> bool:
         """Take note of a refusal; tell whether asking for everything may be answered."""
@@ -34,6 +39,27 @@ class FieldSelector:
             return False
         self._refused = True
         return True
+
+    async def pages(
+        self, reader: Reader, path: str, label_selector: str = ""
+    ) -> AsyncGenerator[Page, None]:
+        """Give the pages of a list, with more than the selection where the server can't select."""
+        self._refused = False
+        try:
+            async with aclosing(self._pages(reader, path, label_selector)) as pages:
+                async for page in pages:
+                    yield page
+        except ApiError as error:
+            if not self.refused(error.status):
+                raise
+        else:
+            return
+        async with aclosing(self._pages(reader, path, label_selector)) as pages:
+            async for page in pages:
+                yield page
+
+    def _pages(self, reader: Reader, path: str, label_selector: str) -> AsyncGenerator[Page, None]:
+        return reader.list_pages(path, label_selector=label_selector, field_selector=self.asked)
 
     def wants(self, obj: Json) -> bool:
         """Tell whether the object is selected, where the server didn't see to that."""
