@@ -48,6 +48,7 @@ class Probe:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the drill, which ends its probes itself
         )
 
     def wait_ready(self) -> None:

@@ -1,5 +1,6 @@
 """Runs drills: one lab for all of them, each drill its runs and then its control once."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -17,7 +18,6 @@ from netns_lab.lab import Lab
 from netns_lab.orders import LabError
 from netns_lab.planes import PlaneChoice
 
-LAB_NAME = "drill"
 BASELINE_S = 0.4
 "Traffic before the fault, so that every flow has its first echoes."
 NO_FIGURES = measure_run({}, None, None, 0.0)
@@ -153,7 +153,8 @@ def run_drills(
     if not fitting:
         return []
     say(f"lab with {nodes} nodes, control plane {control_plane}")
-    lab = Lab.up(LAB_NAME, nodes, plane=PlaneChoice(control_plane))
+    # Named by the process, so that two may run; tied to it, so that a killed one leaves nothing.
+    lab = Lab.up(f"drill{os.getpid()}", nodes, plane=PlaneChoice(control_plane), tied=True)
     try:
         list(lab.apply(objects.base()))
         runner = DrillRunner(lab, control_plane, say)
