@@ -14,7 +14,8 @@ from types import MappingProxyType
 from controller.news import News
 from controller.outcome import Assigned, Outcome
 from controller.patches import patch_for
-from kube.objects import Address, Json, ObjectName, Service
+from kube.objects import Address, Json, ObjectError, ObjectName, Service
+from kube.parsing import parse_service
 
 NOTHING: Mapping[ObjectName, Service] = MappingProxyType({})
 
@@ -82,7 +83,17 @@ class Delta:
         return known if known.resource_version == meta.get("resourceVersion") else None
 
     def echo(self, name: ObjectName, obj: Json) -> Service | None:
-        """Return the answer to a write, once, when the watch brings this very version of it."""
+        """Return what the watch brings of a write of ours, None for all else.
+
+        That is the answer, once, when it was this very version. The watch may be faster than the
+        answer, which need not be parsed then.
+        """
+        if name in self._under_way:
+            try:
+                self.observe(name, parse_service(obj))
+            except ObjectError:
+                return None
+            return self.known(name, obj)
         if name not in self._answered:
             return None
         self._answered.discard(name)

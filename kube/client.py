@@ -24,6 +24,8 @@ REQUEST_TIMEOUT_S = 10.0
 LIST_TIMEOUT_S = 30.0
 "For each page."
 PAGE_SIZE = 500
+LONGEST_LINE = 4 * 2**20
+"etcd takes objects of 1.5 MiB; managed fields and the envelope come on top."
 
 
 class Client:
@@ -143,12 +145,16 @@ class Client:
                 async with asyncio.timeout(REQUEST_TIMEOUT_S):
                     await self._checked("WATCH", response)
                 yield b""
-                while True:
-                    async with asyncio.timeout(idle_s):
-                        line = await response.content.readline()
-                    if not line:
-                        return
-                    yield line
+                rest = b""
+                # A deadline for each read, not each line: a busy watch brings many at once.
+                while chunk := await _read(response.content, idle_s):
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line + b"\n"
+                    if len(rest) > LONGEST_LINE:
+                        raise ValueError("a line longer than any object")
+                if rest:
+                    yield rest
             finally:
                 response.close()
 
@@ -245,6 +251,12 @@ class _Pause:
 
     def __exit__(self, *_: object) -> None:
         self._client.listing(-1)
+
+
+async def _read(content: aiohttp.StreamReader, idle_s: float) -> bytes:
+    """Return what has come, or what comes next; nothing at the end."""
+    async with asyncio.timeout(idle_s):
+        return await content.readany()
 
 
 def _selection(label_selector: str, field_selector: str) -> dict[str, str]:

@@ -172,9 +172,15 @@ def _own(annotations: Mapping[str, str] | None) -> Mapping[str, str]:
     return _frozen({k: v for k, v in (annotations or {}).items() if k.startswith(prefixes)})
 
 
-def _address(text: str | None) -> Address | None:
+def _address(text: object) -> Address | None:
+    return _parsed(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
+    """Return the address; an object that changes mostly keeps those that it had."""
     try:
-        return ip_address(text) if text else None
+        return ip_address(text)
     except ValueError:
         return None
 

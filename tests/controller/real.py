@@ -4,7 +4,6 @@ Nothing else writes there: no scheduler, no kube-proxy, no Pods.
 """
 
 import asyncio
-import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator

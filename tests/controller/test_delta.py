@@ -190,3 +190,31 @@ def test_what_the_watch_told_first_is_the_answer() -> None:
     assert due(delta) == []
     assert delta.idle
     assert delta.echo(name("a"), answer(done)) is None
+
+
+def test_watch_faster_than_the_answer_is_parsed_for_both() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", 1, uid="u"))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    [write] = due(delta)
+    meta = {"name": "a", "namespace": "default", "uid": "u", "resourceVersion": "5"}
+    told = {"metadata": meta, "spec": {"type": "LoadBalancer"}}
+
+    heard = delta.echo(name("a"), told)
+
+    assert heard is not None
+    assert heard.resource_version == "5"
+    assert delta.known(name("a"), told) is heard
+    delta.written(write, heard)
+    assert [each.body["metadata"]["resourceVersion"] for each in due(delta)] == ["5"]
+
+
+def test_watch_of_what_is_not_written_or_cannot_be_read_is_no_echo() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a", 1))
+    delta.observe(name("b"), shown("b", 1))
+    delta.want(name("b"), given("192.0.2.1"), (), fresh=True)
+    due(delta)
+
+    assert delta.echo(name("a"), {"metadata": {"name": "a"}}) is None
+    assert delta.echo(name("b"), {"metadata": {"name": "b"}, "spec": {"ports": 1}}) is None
