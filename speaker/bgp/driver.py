@@ -26,6 +26,7 @@ from speaker.seam.messages import (
     Message,
     PeerIntent,
     RouteIntent,
+    SessionForgotten,
     SessionReport,
     Withdrawn,
 )
@@ -205,6 +206,8 @@ class Supervisor:
         sessions, trouble = self._reconciler.sessions, self._reconciler.trouble
         reports = session_reports(names, plan, sessions, delta, trouble)
         found = faults(names, plan, delta)
+        for name in sorted(self._told.keys() - reports.keys()):
+            self._listener.send(SessionForgotten(name), to="brain")
         for name in names:
             if reports[name] != self._told.get(name):
                 self._listener.send(reports[name], to="brain")

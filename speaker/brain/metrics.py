@@ -56,7 +56,7 @@ def metrics(state: State, reports: Reports, tallies: Tallies, now: float) -> Ite
     """Give all metric families."""
     yield _announced(state, reports)
     yield from _layer2(tallies)
-    yield from _bgp(state, reports)
+    yield from _bgp(reports)
     yield from _configuration(state, reports, tallies)
     yield from _gates(state, now)
     yield from _segment(reports)
@@ -116,7 +116,7 @@ def _layer2(tallies: Tallies) -> Iterator[Metric]:
         yield family
 
 
-def _bgp(state: State, reports: Reports) -> Iterator[Metric]:
+def _bgp(reports: Reports) -> Iterator[Metric]:
     labels = ("peer",)
     up = GaugeMetricFamily("metallb_bgp_session_up", "BGP session state (1 is up).", labels=labels)
     out = GaugeMetricFamily(
@@ -126,8 +126,9 @@ def _bgp(state: State, reports: Reports) -> Iterator[Metric]:
         "metallb_bgp_pending_prefixes_total", "Prefixes still to be advertised.", labels=labels
     )
     for report in reports.bgp.of(SessionReport):
-        peer = state.deciding.sessions.peers.get(report.peer)
-        label = (f"{peer.address}:{peer.port}" if peer is not None else report.peer,)
+        if report.peer not in reports.peers:
+            continue  # it is wanted no more, and bgp is about to forget it
+        label = (reports.peers[report.peer],)
         up.add_metric(label, report.state is SessionState.UP)
         out.add_metric(label, len(report.announced))
         waiting.add_metric(label, report.pending)

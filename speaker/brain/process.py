@@ -45,6 +45,7 @@ from speaker.seam.messages import (
     NeighbourReport,
     OwnerReport,
     OwnerState,
+    PeerIntent,
 )
 
 LOG = logging.getLogger("speaker.brain")
@@ -196,6 +197,9 @@ class Brain:
             bgp=self._bgp.mirror,
             moves=self._moves,
             contacts=self._contacts,
+            peers={
+                each.name: f"{each.address}:{each.port}" for each in self._bgp.told.of(PeerIntent)
+            },
             counted={
                 **{peer: self._counts.of(peer) for peer in ("wire", "bgp")},
                 "brain": {

@@ -60,6 +60,8 @@ class Reports:
     bgp: Mirror
     moves: Moves
     contacts: Contacts
+    peers: Mapping[str, str] = field(default_factory=dict)
+    "Address and port of each BGPPeer that bgp has been told of, by name."
     counted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     "Counters by process."
 

@@ -1,9 +1,12 @@
 """What another process of this speaker must know, and what of it has changed."""
 
 from collections.abc import Iterable
+from typing import TypeVar, cast
 
 from speaker.seam.messages import Message
 from speaker.seam.mirror import GONE, Key, key_of
+
+MessageT = TypeVar("MessageT")
 
 
 class Told:
@@ -32,6 +35,10 @@ class Told:
         gone = [key for key in self._held if key[0] is kind and key not in wanted]
         sent = [each for key in gone for each in self.drop(key)]
         return sent + [each for message in wanted.values() for each in self.set(message)]
+
+    def of(self, kind: type[MessageT]) -> list[MessageT]:
+        """Return the messages of one type that hold."""
+        return [cast(MessageT, m) for (of, _), m in self._held.items() if of is kind]
 
     def whole(self) -> list[Message]:
         """Return everything that holds: who we are first, then the rest as it came."""

@@ -36,6 +36,7 @@ from speaker.seam.intents import (
 )
 from speaker.seam.reports import (
     AddressForgotten,
+    BfdForgotten,
     BfdReport,
     BfdState,
     BgpFault,
@@ -45,6 +46,7 @@ from speaker.seam.reports import (
     NeighbourReport,
     OwnerReport,
     OwnerState,
+    SessionForgotten,
     SessionReport,
     SessionState,
     Withdrawn,
@@ -57,6 +59,7 @@ __all__ = [
     "AddressIntent",
     "AddressRemoved",
     "Begin",
+    "BfdForgotten",
     "BfdIntent",
     "BfdRemoved",
     "BfdReport",
@@ -84,6 +87,7 @@ __all__ = [
     "RouteIntent",
     "RouteRemoved",
     "RouteVariant",
+    "SessionForgotten",
     "SessionReport",
     "SessionState",
     "Withdrawn",
@@ -128,6 +132,7 @@ Message: TypeAlias = (
     | ConflictReport
     | InterfaceReport
     | BfdReport
+    | BfdForgotten
     | CountersWanted
     | Counters
     | PeerIntent
@@ -135,6 +140,7 @@ Message: TypeAlias = (
     | RouteIntent
     | RouteRemoved
     | SessionReport
+    | SessionForgotten
     | BgpFault
     | Withdrawn
 )

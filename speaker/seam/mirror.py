@@ -18,6 +18,7 @@ from speaker.seam.messages import (
     AddressIntent,
     AddressRemoved,
     Begin,
+    BfdForgotten,
     BfdIntent,
     BfdRemoved,
     BfdReport,
@@ -38,6 +39,7 @@ from speaker.seam.messages import (
     PeerRemoved,
     RouteIntent,
     RouteRemoved,
+    SessionForgotten,
     SessionReport,
     Withdrawn,
 )
@@ -65,15 +67,18 @@ KEYS: Mapping[type[Any], Callable[[Any], Hashable]] = MappingProxyType(
 )
 """What is held, and by which key."""
 
-REMOVALS: Mapping[type[Any], Callable[[Any], Key]] = MappingProxyType(
+REMOVALS: Mapping[type[Any], Callable[[Any], tuple[Key, ...]]] = MappingProxyType(
     {
-        AddressRemoved: lambda m: (AddressIntent, m.address),
-        BfdRemoved: lambda m: (BfdIntent, m.peer),
-        PeerRemoved: lambda m: (PeerIntent, m.name),
-        RouteRemoved: lambda m: (RouteIntent, m.prefix),
-        AddressForgotten: lambda m: (OwnerReport, (m.address, m.interface)),
+        AddressRemoved: lambda m: ((AddressIntent, m.address),),
+        BfdRemoved: lambda m: ((BfdIntent, m.peer),),
+        PeerRemoved: lambda m: ((PeerIntent, m.name),),
+        RouteRemoved: lambda m: ((RouteIntent, m.prefix),),
+        AddressForgotten: lambda m: ((OwnerReport, (m.address, m.interface)),),
+        BfdForgotten: lambda m: ((BfdReport, m.peer),),
+        SessionForgotten: lambda m: ((SessionReport, m.peer), (BgpFault, m.peer)),
     }
 )
+"""What each removal takes out of the copy."""
 
 GONE: Mapping[type[Any], Callable[[Any], Message]] = MappingProxyType(
     {
@@ -82,6 +87,8 @@ GONE: Mapping[type[Any], Callable[[Any], Message]] = MappingProxyType(
         PeerIntent: lambda m: PeerRemoved(m.name),
         RouteIntent: lambda m: RouteRemoved(m.prefix),
         OwnerReport: lambda m: AddressForgotten(m.address, m.interface),
+        BfdReport: lambda m: BfdForgotten(m.peer),
+        SessionReport: lambda m: SessionForgotten(m.peer),
     }
 )
 """What tells that a held message is gone; the other kinds just vanish from the copy."""
@@ -133,7 +140,7 @@ class Mirror:
         """Tell whether what `receive` gave is still so: a long list of changes takes its time."""
         removal = REMOVALS.get(type(change))
         if removal is not None:
-            return removal(change) not in self.held
+            return self.held.keys().isdisjoint(removal(change))
         key = key_of(change)
         return key is None or self.held.get(key) == change
 
@@ -158,7 +165,8 @@ class Mirror:
         _apply(self._aside, message)
         removal = REMOVALS.get(type(message))
         if removal is not None:
-            self._changed.pop(removal(message), None)
+            for gone in removal(message):
+                self._changed.pop(gone, None)
         key = key_of(message)
         if key is None:
             return
@@ -186,7 +194,10 @@ def _apply(held: dict[Key, Message], message: Message) -> bool:
     """Change `held`; tell whether anything is different now."""
     removal = REMOVALS.get(type(message))
     if removal is not None:
-        return held.pop(removal(message), None) is not None
+        before = len(held)
+        for key in removal(message):
+            held.pop(key, None)
+        return len(held) < before
     key = key_of(message)
     if key is None or held.get(key) == message:
         return False

@@ -98,6 +98,13 @@ class BfdReport:
 
 
 @dataclass(frozen=True, slots=True)
+class BfdForgotten:
+    """No session with `peer` is wanted any more: forget its BfdReport."""
+
+    peer: Address
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Monotonic counters and gauges by name; labels are in the name after a colon."""
 
@@ -131,6 +138,13 @@ class BgpFault:
 
     peer: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionForgotten:
+    """The peer is not wanted any more: forget its SessionReport and its BgpFault."""
+
+    peer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from speaker.seam.driver import Dialler, Listener, Process
 from speaker.seam.messages import (
     AddressIntent,
     AddressRemoved,
+    BfdForgotten,
     BfdIntent,
     BfdRemoved,
     BfdReport,
@@ -119,13 +120,13 @@ class Wire:
 
     def _unwant_bfd(self, message: BfdRemoved) -> None:
         self.bfd.unwant(message.peer)
-        self._said.held.pop((BfdReport, message.peer), None)  # it has no state to tell any more
+        self._report(BfdForgotten(message.peer))  # it has no state to tell any more
 
     def _report(self, message: Message) -> None:
         if not self._said.receive(message):
             return
         self._brain.send(message, to="brain")
-        if isinstance(message, BfdReport):
+        if isinstance(message, BfdReport | BfdForgotten):
             self._bgp.send(message)
 
     async def _beat(self) -> None:

@@ -184,6 +184,8 @@ async def test_peers_come_and_go_without_disturbing_others() -> None:
         lab.brain.say(PeerRemoved("six"))
 
         await until(lambda: not lab.frr.route(VIP6), "its withdrawal")
+        await until(lambda: lab.brain.session("six") is None, "its session forgotten")
+        assert not [name for name in lab.speaker.metrics() if "six" in name]
         [neighbor] = lab.frr.json("show bgp neighbors 10.9.0.1").values()
         assert neighbor["connectionsEstablished"] == 1
 

@@ -148,7 +148,7 @@ async def test_bfd_that_was_taken_away_and_given_back_protects_a_dynamic_neighbo
         lab.wire.tell(BfdRemoved(INTENT.peer))
         await lab.kernel.until({VIP}, there=False)
         await lab.kernel.until({VIP})
-        await until(lambda: lab.bfd() is BfdState.ADMIN_DOWN, "BFD's end")
+        await until(lambda: lab.bfd() is None, "BFD forgotten")
         lab.wire.tell(INTENT)
 
         await until(lambda: bfdd_says_up(lab.bgp), "BFD up at the router")

@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from speaker.seam.driver import Listener, Process
-from speaker.seam.messages import BfdIntent, BfdRemoved, BfdReport, BfdState, Message, Withdrawn
+from speaker.seam.messages import (
+    BfdForgotten,
+    BfdIntent,
+    BfdRemoved,
+    BfdReport,
+    BfdState,
+    Message,
+    Withdrawn,
+)
 from tests.lab.bgp_lab import ROUTER, ROUTER6, SPEAKER, SPEAKER6, Frr, Namespaces, needs_lab, run
 from tests.lab.wire_lab import WireProcess, identity, until
 
@@ -166,6 +174,8 @@ async def test_an_unwanted_session_ends_without_the_look_of_a_failure() -> None:
 
         await until(lambda: lab.frr_state()["status"] == "down", "FRR's side ends", limit_s=3)
         assert BfdState.DOWN not in lab.bgp.states(ROUTER)[-1:]
+        await until(lambda: lab.state() is None, "the brain forgets it")
+        await until(lambda: lab.bgp.heard[-1] == BfdForgotten(IPv4Address(ROUTER)), "bgp too")
 
 
 async def test_garbage_on_the_bfd_ports_is_counted_and_moves_nothing() -> None:

@@ -6,14 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from speaker.brain.process import Brain
 from speaker.seam.messages import (
     AddressIntent,
     AddressRemoved,
+    BfdForgotten,
+    BfdReport,
+    BfdState,
+    BgpFault,
     Drain,
     Expected,
     Identity,
     PeerIntent,
     RouteIntent,
+    SessionForgotten,
+    SessionReport,
+    SessionState,
 )
 from tests.speaker.brain.cluster import VIP, Cluster, Ear, brain, cluster, running, until
 
@@ -70,6 +78,43 @@ async def test_a_peer_and_an_advertisement_become_a_session_and_a_route(first: C
             RouteIntent(ip_network(f"{VIP}/32"), ("router",), ("64512:7",))
         ]
         assert bgp.holds(PeerIntent)[0].address == ip_address("192.168.4.1")
+
+
+async def test_a_deleted_peer_leaves_neither_a_row_nor_a_series(first: Cluster) -> None:
+    for number in (1, 2):
+        spec = {"myASN": 64512, "peerASN": 64513, "peerAddress": f"192.168.4.{number}"}
+        await first.create("BGPPeer", f"router{number}", spec=spec)
+    gateway = ip_address("192.168.4.1")
+    wire = Ear("wire", says=[BfdReport(gateway, BfdState.DOWN)])
+    bgp = Ear(
+        "bgp",
+        says=[
+            SessionReport("router1", SessionState.CONNECTING, "no answer"),
+            SessionReport("router2", SessionState.UP),
+            BgpFault("router1", "BGPPeer router1: no route to its address"),
+        ],
+    )
+    ears = (wire.listener(first.folder), bgp.listener(first.folder))
+    async with running(*ears), brain(first.settings()) as parts:
+        await until(lambda: len(parts.status()["sessions"]) == 2)
+        await until(lambda: parts.status()["bfd"])
+        assert await peers(parts) == {"192.168.4.1", "192.168.4.1:179", "192.168.4.2:179"}
+        await first.delete("BGPPeer", "router1")
+        await until(lambda: len(bgp.holds(PeerIntent)) == 1)
+        assert await peers(parts) == {"192.168.4.1", "192.168.4.2:179"}
+        ears[0].send(BfdForgotten(gateway), to="brain")
+        ears[1].send(SessionForgotten("router1"), to="brain")
+
+        await until(lambda: not parts.status()["bfd"])
+        await until(lambda: [s["peer"] for s in parts.status()["sessions"]] == ["router2"])
+        assert parts.status()["bgp_faults"] == []
+        assert await peers(parts) == {"192.168.4.2:179"}
+
+
+async def peers(parts: Brain) -> set[str]:
+    """Return the peers that BGP's and BFD's metrics speak of."""
+    families = [each for each in await parts.metrics() if each.name.startswith("metallb_b")]
+    return {sample.labels["peer"] for each in families for sample in each.samples}
 
 
 async def test_a_restarted_brain_changes_nothing(first: Cluster) -> None:

@@ -8,13 +8,20 @@ from speaker.seam.messages import (
     AddressIntent,
     AddressRemoved,
     Begin,
+    BfdForgotten,
     BfdIntent,
+    BfdReport,
+    BfdState,
+    BgpFault,
     Drain,
     End,
     Freshness,
     Message,
     RouteIntent,
     RouteRemoved,
+    SessionForgotten,
+    SessionReport,
+    SessionState,
 )
 from speaker.seam.mirror import GONE, KEYS, Mirror, SyncFault
 
@@ -22,6 +29,10 @@ A = AddressIntent(ip_address("192.168.4.10"), ("uid-a",), ip_address("192.168.4.
 B = AddressIntent(ip_address("192.168.4.11"), ("uid-b",), ip_address("192.168.4.11"))
 UNFIT_A = AddressIntent(A.address, A.service_uids, A.rank_key, fit=False)
 BFD = BfdIntent(ip_address("192.168.4.1"))
+ROUTER = SessionReport("router", SessionState.UP)
+REFUSED = BgpFault("router", "BGPPeer router: no route to its address")
+SECOND = SessionReport("second", SessionState.DOWN)
+PATH = BfdReport(BFD.peer, BfdState.UP)
 
 
 def told(*messages: Message) -> Mirror:
@@ -122,3 +133,41 @@ def test_what_was_said_otherwise_meanwhile_is_not_in_force() -> None:
     say(mirror, A)
     assert not mirror.in_force(AddressRemoved(A.address))
     assert mirror.in_force(Freshness(1.0))
+
+
+def test_a_forgotten_session_takes_its_fault_with_it() -> None:
+    mirror = told(ROUTER, REFUSED, SECOND)
+
+    assert say(mirror, SessionForgotten("router"), SessionForgotten("router")) == [
+        SessionForgotten("router")
+    ]
+    assert list(mirror.held.values()) == [SECOND]
+
+
+def test_a_session_that_is_not_said_again_is_forgotten_and_said_to_be() -> None:
+    mirror = told(ROUTER, REFUSED, SECOND, PATH)
+
+    changes = say(mirror, Begin("1"), SECOND, End("1"))
+
+    assert changes == [SessionForgotten("router"), BfdForgotten(BFD.peer), End("1")]
+    assert all(mirror.in_force(change) for change in changes[:-1])
+    assert list(mirror.held.values()) == [SECOND]
+
+
+def test_a_session_forgotten_inside_a_sync_leaves_no_trace() -> None:
+    mirror = told(SECOND)
+    begun = (Begin("1"), SECOND, ROUTER, REFUSED, PATH)
+
+    changes = say(mirror, *begun, SessionForgotten("router"), BfdForgotten(BFD.peer), End("1"))
+
+    assert changes == [End("1")]
+    assert list(mirror.held.values()) == [SECOND]
+
+
+def test_a_session_that_comes_again_is_not_forgotten() -> None:
+    mirror = told(ROUTER)
+
+    say(mirror, SessionForgotten("router"), ROUTER)
+
+    assert not mirror.in_force(SessionForgotten("router"))
+    assert list(mirror.of(SessionReport)) == [ROUTER]
