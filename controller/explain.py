@@ -4,6 +4,7 @@ Works on a snapshot alone, by planning as the controller would: the command and 
 running controller, and can tell when it is the controller that is missing.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from controller.ask import is_ours
@@ -32,14 +33,29 @@ def explain(snapshot: Snapshot, name: ObjectName, lb_class: str | None = None) -
         return _not_ours(f"Service {name} is of type {service.type}: {remedy}")
     if not is_ours(service, lb_class):
         return _not_ours(_class_words(service, lb_class))
+    return _explained(snapshot, (service,), lb_class)[name]
+
+
+def explain_all(
+    snapshot: Snapshot, lb_class: str | None = None
+) -> Mapping[ObjectName, Explanation]:
+    """Return the explanation of each Service of our type and class, all from one plan."""
+    ours = (each for each in snapshot.services.values() if is_ours(each, lb_class))
+    return _explained(snapshot, sorted(ours, key=lambda each: each.name), lb_class)
+
+
+def _explained(
+    snapshot: Snapshot, services: Iterable[Service], lb_class: str | None
+) -> dict[ObjectName, Explanation]:
     if not is_known(snapshot):
         missing = ", ".join(sorted(kind.value for kind in NEEDED - snapshot.listed))
-        return _not_ours(f"Service {name}: {missing} could not be listed, so nothing is known")
+        nothing = f"{missing} could not be listed, so nothing is known"
+        return {each.name: _not_ours(f"Service {each.name}: {nothing}") for each in services}
     if controllers := metallb_controllers(snapshot):
-        return _of(service, _metallb(service, controllers[0]))
+        return {each.name: _of(each, _metallb(each, controllers[0])) for each in services}
     planner = Planner(lb_class)
     planner.replan(outlook_of(snapshot).view, 0.0)
-    return _of(service, planner.outcomes[name])
+    return {each.name: _of(each, planner.outcomes[each.name]) for each in services}
 
 
 def _of(service: Service, outcome: Outcome) -> Explanation:

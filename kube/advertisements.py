@@ -69,6 +69,21 @@ def usable_bgp(
     return tuple(sorted(good, key=lambda each: each.name))
 
 
+def advise_unknown_peers(
+    objects: Iterable[BGPAdvertisement], peers: frozenset[str], findings: Findings
+) -> None:
+    """Tell of each peer that an advertisement names and that is not there."""
+    for obj in objects:
+        for text in dict.fromkeys(obj.spec.peers):
+            if text not in peers:
+                findings.advise(
+                    obj.name,
+                    "spec.peers",
+                    f'unknown peer "{text}": nothing is announced to it',
+                    Reason.UNKNOWN_REFERENCE,
+                )
+
+
 def share_node(
     one: tuple[LabelSelector, ...], other: tuple[LabelSelector, ...], nodes: Mapping[str, Node]
 ) -> bool:

@@ -114,12 +114,27 @@ def _from_cidr(text: str) -> AddressRange:
     try:
         network = ip_network(text.strip(), strict=False)
     except ValueError as error:
-        raise RangeError(f'invalid CIDR "{text}": {error}') from error
+        raise RangeError(f'invalid CIDR "{text}": {_fault_of(text.strip())}') from error
     return AddressRange(network.network_address, network.broadcast_address)
+
+
+def _fault_of(cidr: str) -> str:
+    """Return what is wrong with a CIDR, and what to write: Python's words name no remedy."""
+    address, _, length = cidr.partition("/")
+    remedy = "write a CIDR such as 192.168.4.0/24 or a range start-end"
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return f'"{address}" is not an IP address: {remedy}'
+    family = f"an IPv{parsed.version} prefix is 0 to {parsed.max_prefixlen}"
+    return f"the length of {family}, not {length or 'nothing'}: {remedy}"
 
 
 def _bound(text: str, whole: str) -> IPv4Address | IPv6Address:
     try:
         return ip_address(text.strip())
     except ValueError as error:
-        raise RangeError(f'invalid IP range "{whole}": {error}') from error
+        raise RangeError(
+            f'invalid IP range "{whole}": "{text.strip()}" is not an IP address: write a range '
+            "such as 192.168.4.10-192.168.4.20"
+        ) from error

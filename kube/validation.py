@@ -5,7 +5,7 @@ the good ones: it is refused with a fault and, where it was good before, its las
 stays in use. Of two objects in conflict the one in force stays, then the older one counts.
 """
 
-from kube.advertisements import usable_bgp, usable_l2
+from kube.advertisements import advise_unknown_peers, usable_bgp, usable_l2
 from kube.checks import Findings
 from kube.configuration import Configuration
 from kube.faults import Fault, Reason
@@ -55,6 +55,12 @@ def usable(
         ),
         profiles=profiles,
     )
+    if Kind.BGP_PEER in snapshot.listed:
+        advise_unknown_peers(
+            snapshot.bgp_advertisements.values(),
+            frozenset(name.name for name in snapshot.bgp_peers),
+            findings[Kind.BGP_ADVERTISEMENT],
+        )
     found = [fault for each in findings.values() for fault in each.faults]
     return configuration, _ordered([*_unreadable(snapshot), *found])
 

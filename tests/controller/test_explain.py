@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller.explain import explain
+from controller.explain import explain, explain_all
 from controller.outcome import Assigned, Pending, Reason
 from kube.objects import Pod, Service
 from kube.snapshot import Kind, Snapshot
@@ -152,3 +152,12 @@ def test_metallbs_controller_is_waited_for() -> None:
     assert isinstance(found.outcome, Pending)
     assert found.outcome.reason is Reason.METALLB_RUNS
     assert "scale MetalLB's controller down" in found.sentence
+
+
+def test_all_services_of_ours_are_explained_as_each_alone() -> None:
+    bad = service("bad", created="2", **svc("bad", pool="first-pol"))
+    theirs = service("theirs", created="3", load_balancer_class="other.example/lb")
+    inner = service("inner", created="4", type="ClusterIP")
+    made = snapshot(bad, theirs, inner)
+
+    assert explain_all(made) == {each: explain(made, each) for each in (bad.name, TAKEN.name)}

@@ -1,6 +1,7 @@
 """Which objects are good: MetalLB's rules, with MetalLB's words, and what stays in force."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -299,3 +300,15 @@ def test_preferred_nodes_are_refused_with_their_reason() -> None:
 def test_faults_come_in_one_order_whatever_the_order_of_objects() -> None:
     bad = [pool("b", "x"), pool("a", "y"), pool("c", "z", "w")]
     assert faults_of(pools=bad) == faults_of(pools=bad[::-1])
+
+
+def test_a_peer_named_that_is_not_there_is_advice_once_the_peers_are_known() -> None:
+    ads = [bgp_advertisement(peers=["router", "roter"])]
+    known = cluster(bgp_advertisements=ads, bgp_peers=[bgp_peer("router")])
+    fault = only(usable(known)[1])
+
+    assert (fault.field, fault.reason) == ("spec.peers", Reason.UNKNOWN_REFERENCE)
+    assert 'unknown peer "roter"' in fault.text
+    assert not fault.refused
+    unlisted = replace(known, listed=known.listed - {Kind.BGP_PEER})
+    assert not usable(unlisted)[1]
