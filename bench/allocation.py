@@ -28,7 +28,8 @@ from kube.client import Client
 from kube.objects import IPFamilyPolicy, ObjectName, Service, ServicePort
 from kube.snapshot import Kind, Snapshot
 from tests.builders import pool
-from tests.controller.live import Live, controlling, kubeconfig, until, writes
+from tests.controller.live import Live, controlling, kubeconfig, writes
+from tests.lab.asking import until
 
 IN_USE = 10_000
 ROUNDS = 20_000

@@ -39,8 +39,9 @@ from kube.objects import Json, ObjectName
 from kube.parsing import parse_service
 from kube.pod import configure_logs
 from netns_lab.control_plane.binaries import find
-from tests.controller.live import Live, controlling, kubeconfig, until, writes
-from tests.controller.real import Real, real
+from tests.controller.live import Live, controlling, kubeconfig, writes
+from tests.lab.asking import until
+from tests.lab.real_api import Real, real
 
 PARTIES = ("writer", "controller")
 AT_ONCE = 32

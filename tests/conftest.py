@@ -1,7 +1,11 @@
 """What all tests share: less waiting, since the unit tests are there to be run all the time."""
 
+import asyncio
 import gc
 import os
+from collections.abc import Callable, Mapping
+
+from tests.waiting import JudgingLoop
 
 
 def pytest_configure() -> None:
@@ -18,3 +22,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Give asynchronous tests a loop in which they need not poll."""
+    return {"judging": JudgingLoop}

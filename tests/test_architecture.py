@@ -7,7 +7,7 @@ else imports from an allow list and reads no clock, randomness, environment or f
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -76,15 +76,25 @@ FORBIDDEN_CALLS = frozenset(
 )
 FORBIDDEN_ATTRIBUTES = frozenset({"now", "today", "utcnow"})
 CLOCKS = frozenset({"datetime", "date"})
+SLEEPS = frozenset({"sleep", "wait_for", "call_later", "call_at", "Timer"})
+MOCK = "unittest.mock"
+VIRTUAL_CLOCK = ROOT / "tests/kube/clock.py"
+"Its sleep asserts that the clock is virtual."
 MAX_FILE = 350
 MAX_TEST_FILE = 500
 MAX_FUNCTION = 50
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _forget_the_trees() -> Iterator[None]:
-    yield
-    parse.cache_clear()  # or every later pass of the collector would walk them
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rules ask about one file: its tree is walked once and then let go."""
+
+    documented: bool
+    imports: list[tuple[int, str, str]]
+    "Line, module and name (empty for a whole module) of each import, nested ones included."
+    forbidden: list[str]
+    lengths: dict[str, int]
+    "Lines of each function."
 
 
 def modules(*packages: str) -> list[Path]:
@@ -101,17 +111,27 @@ def pure_modules() -> list[Path]:
 
 
 @cache
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def facts(path: Path) -> Facts:
+    return learn(path.read_text())
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
-    """Line, module and name (empty for a whole module) of each import, nested ones included."""
+def learn(source: str) -> Facts:
+    tree = ast.parse(source)
+    found = Facts(not tree.body or ast.get_docstring(tree) is not None, [], [], {})
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name, "") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node.lineno, node.module or "", alias.name) for alias in node.names)
+        match node:
+            case ast.Import():
+                found.imports.extend((node.lineno, each.name, "") for each in node.names)
+            case ast.ImportFrom():
+                module = node.module or ""
+                found.imports.extend((node.lineno, module, each.name) for each in node.names)
+            case ast.Call():
+                if why := forbidden(node):
+                    found.forbidden.append(f"{node.lineno}: {why}")
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                length = (node.end_lineno or 0) - node.lineno + 1
+                found.lengths[f"{node.lineno} {node.name}"] = length
+    return found
 
 
 def impurity(module: str, name: str) -> str:
@@ -128,10 +148,8 @@ def impurity(module: str, name: str) -> str:
     return f"{module} is not on the allow list of pure modules"
 
 
-def forbidden(node: ast.AST) -> str:
+def forbidden(node: ast.Call) -> str:
     """What a call does that a pure module must not; empty if nothing."""
-    if not isinstance(node, ast.Call):
-        return ""
     match node.func:
         case ast.Name(id=called) if called in FORBIDDEN_CALLS:
             return f"calls {called}()"
@@ -142,17 +160,13 @@ def forbidden(node: ast.AST) -> str:
     return ""
 
 
-def impurities(tree: ast.AST) -> list[str]:
-    found = [f"{line}: {why}" for line, m, n in imports(tree) if (why := impurity(m, n))]
-    return found + [
-        f"{getattr(node, 'lineno', 0)}: {why}"
-        for node in ast.walk(tree)
-        if (why := forbidden(node))
-    ]
+def impurities(found: Facts) -> list[str]:
+    bad = [f"{line}: {why}" for line, m, n in found.imports if (why := impurity(m, n))]
+    return bad + found.forbidden
 
 
 def test_modules_without_an_io_name_are_pure() -> None:
-    found = [f"{title(path)}:{why}" for path in pure_modules() for why in impurities(parse(path))]
+    found = [f"{title(path)}:{why}" for path in pure_modules() for why in impurities(facts(path))]
     assert found == []
 
 
@@ -172,12 +186,11 @@ def test_modules_without_an_io_name_are_pure() -> None:
     ],
 )
 def test_the_purity_check_finds(source: str) -> None:
-    assert len(impurities(ast.parse(source))) == 1
+    assert len(impurities(learn(source))) == 1
 
 
 def test_every_module_says_what_it_is() -> None:
-    trees = {path: parse(path) for path in modules(*PACKAGES)}
-    assert [title(p) for p, t in trees.items() if t.body and not ast.get_docstring(t)] == []
+    assert [title(p) for p in modules(*PACKAGES) if not facts(p).documented] == []
 
 
 def test_files_stay_small() -> None:
@@ -189,10 +202,9 @@ def test_files_stay_small() -> None:
 
 def test_functions_stay_small() -> None:
     lengths = {
-        f"{title(path)}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{title(path)}:{name}": length
         for path in modules(*PACKAGES)
-        for node in ast.walk(parse(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for name, length in facts(path).lengths.items()
     }
     assert {name: length for name, length in lengths.items() if length > MAX_FUNCTION} == {}
 
@@ -211,27 +223,63 @@ def test_parts_beside_the_network_use_the_standard_library_only(part: str) -> No
         f"{title(path)}: {module}"
         for path in modules(f"speaker/{part}")
         if path != IN_ANOTHER_PROCESS
-        for _, module, _ in imports(parse(path))
+        for _, module, _ in facts(path).imports
         if module.split(".")[0] not in standard
     ]
     assert foreign == []
 
 
+def waits_or_mocks(source: str) -> list[int]:
+    """The lines of a test that name, under whatever alias, a way to pass time or to mock."""
+    if not any(word in source for word in SLEEPS | {"mock"}):
+        return []
+    return sorted(
+        {
+            getattr(node, "lineno", 0)
+            for node in ast.walk(ast.parse(source))
+            if names(node) & SLEEPS or MOCK in names(node)
+        }
+    )
+
+
+def names(node: ast.AST) -> set[str]:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+            return {name}
+        case ast.Import(names=found):
+            return {each.name for each in found}
+        case ast.ImportFrom(module=module, names=found):
+            return {module or "", *(f"{module}.{each.name}" for each in found)} | {
+                each.name for each in found
+            }
+    return set()
+
+
 def test_tests_neither_mock_nor_sleep() -> None:
-    guilty = []
-    for path in modules("tests"):
-        if "lab" in path.relative_to(ROOT).parts:
-            continue
-        tree = parse(path)
-        guilty += [f"{title(path)}:{line}" for line, m, _ in imports(tree) if m == "unittest.mock"]
-        guilty += [
-            f"{title(path)}:{node.lineno}"
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and ast.unparse(node.func) == "time.sleep"
-        ]
-    assert guilty == []
+    """They wait by `tests/waiting.py`, or on a virtual clock; only the lab's tests may poll."""
+    own = {Path(__file__), VIRTUAL_CLOCK}
+    paths = [p for p in modules("tests") if "lab" not in p.relative_to(ROOT).parts]
+    found = {title(path): waits_or_mocks(path.read_text()) for path in paths if path not in own}
+    assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("time.sleep(1)", id="sleep"),
+        pytest.param("await asyncio.sleep(0)", id="asyncio's"),
+        pytest.param("from asyncio import sleep as pause", id="under another name"),
+        pytest.param("pause = time.sleep", id="as a value"),
+        pytest.param("getattr(time, 'sleep')(1)", id="by its name"),
+        pytest.param("await asyncio.wait_for(gone.wait(), 0.01)", id="wait that runs out"),
+        pytest.param("loop.call_later(0.01, look)", id="timer"),
+        pytest.param("from threading import Timer", id="timer of a thread"),
+        pytest.param("from unittest import mock", id="mock"),
+        pytest.param("from unittest.mock import patch", id="patch"),
+    ],
+)
+def test_the_check_of_tests_finds(source: str) -> None:
+    assert waits_or_mocks(source) == [1]
 
 
 def test_layers_hold() -> None:

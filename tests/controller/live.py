@@ -1,10 +1,10 @@
 """A reconciler against the lab's API server on loopback, in one event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from controller.main import selections
 from controller.reconciler import Reconciler
@@ -12,10 +12,12 @@ from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.driver import Watcher
 from kube.objects import Json, ObjectName
-from netns_lab.control_plane.server import embedded
+from netns_lab.control_plane.server import EmbeddedServer, embedded
+from tests.waiting import until_stored
+
+T = TypeVar("T")
 
 NAMESPACE = "metallb-system"
-POLL_S = 0.005
 
 
 class Leads:
@@ -89,14 +91,26 @@ class Live:
         return found
 
 
+class Embedded(Live):
+    """With the API server in this loop."""
+
+    def __init__(self, client: Client, kubeconfig: str, server: EmbeddedServer) -> None:
+        super().__init__(client, kubeconfig, server.url)
+        self._server = server
+
+    async def until(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Return the first true answer about what the API has."""
+        return await until_stored(question, lambda: self._server.store.revision)
+
+
 @asynccontextmanager
-async def live(folder: Path) -> AsyncIterator[Live]:
+async def live(folder: Path) -> AsyncIterator[Embedded]:
     """Serve the API on loopback and give a client for it."""
     async with embedded("127.0.0.1", 0) as server:
         path = folder / "kubeconfig"
         path.write_text(kubeconfig(server.url))
         async with Client.connect(str(path)) as client:
-            yield Live(client, str(path), server.url)
+            yield Embedded(client, str(path), server)
 
 
 @asynccontextmanager
@@ -123,21 +137,6 @@ def writes(client: Client) -> int:
         for (verb, _), count in client.requests.items()
         if verb in {"POST", "PUT", "PATCH", "DELETE"}
     )
-
-
-async def until(condition: Callable[[], Any], limit_s: float = 5.0) -> Any:
-    """Return the first true answer of the condition, which may be a coroutine function."""
-    answer: Any = None
-    with suppress(TimeoutError):
-        async with asyncio.timeout(limit_s):
-            while True:
-                answer = condition()
-                if asyncio.iscoroutine(answer):
-                    answer = await answer
-                if answer:
-                    return answer
-                await asyncio.sleep(POLL_S)
-    raise AssertionError(f"not within {limit_s:g} s; the last answer: {answer!r}")
 
 
 async def status_of(client: Client, path: str) -> int:

@@ -8,7 +8,7 @@ from controller.pool_status.driver import PoolCounters
 from controller.status import PoolCount
 from kube.api import object_path
 from kube.objects import ObjectName
-from tests.controller.live import NAMESPACE, Leads, Live, live, until
+from tests.controller.live import NAMESPACE, Leads, Live, live
 
 POOL = object_path("IPAddressPool", ObjectName(NAMESPACE, "first"))
 EMPTY = PoolCount("first", total_v4=11, total_v6=0, used_v4=0, used_v6=0)
@@ -32,16 +32,16 @@ async def test_counters_are_written_when_they_differ_from_what_the_pool_shows(
         running = tasks.create_task(counters.run())
         await there.create_pool("first", "192.168.4.10-192.168.4.20")
         counters.show([EMPTY])
-        await until(lambda: shows(11))
+        await there.until(lambda: shows(11))
         counters.show([EMPTY])
         counters.show([USED])
-        await until(lambda: shows(10))
+        await there.until(lambda: shows(10))
         assert counters.sent == 2
 
         await there.client.delete(POOL)
         counters.show([])
         await there.create_pool("first", "192.168.4.10-192.168.4.20")
         counters.show([USED])
-        await until(lambda: shows(10))
+        await there.until(lambda: shows(10))
         assert (counters.sent, counters.failed) == (3, 0)
         running.cancel()

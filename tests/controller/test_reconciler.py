@@ -5,7 +5,8 @@ from pathlib import Path
 from controller.hello_key.driver import HELLO_SECRET
 from kube.api import ApiError, collection_path, object_path
 from kube.objects import ObjectName
-from tests.controller.live import NAMESPACE, Leads, Live, controlling, live, until, writes
+from tests.controller.live import NAMESPACE, Leads, Live, controlling, live, writes
+from tests.waiting import until
 
 
 async def test_first_pool_example_gets_its_address(tmp_path: Path) -> None:
@@ -13,12 +14,12 @@ async def test_first_pool_example_gets_its_address(tmp_path: Path) -> None:
         await there.create_pool("first-pool", "192.168.4.10-192.168.4.20")
         await there.create_service("web")
 
-        await until(lambda: there.addresses("web"))
+        await there.until(lambda: there.addresses("web"))
 
         obj = await there.service("web")
         assert obj["status"]["loadBalancer"]["ingress"] == [{"ip": "192.168.4.10", "ipMode": "VIP"}]
         assert obj["metadata"]["annotations"] == {"metallb.io/ip-allocated-from-pool": "first-pool"}
-        events = await until(there.events)
+        events = await there.until(there.events)
         assert events == [
             ("web", "IPAllocated", 'Assigned IP "192.168.4.10" from pool "first-pool"')
         ]
@@ -32,13 +33,13 @@ async def test_restart_with_everything_allocated_writes_nothing(tmp_path: Path) 
         async with controlling(there) as (first, _):
             await until(lambda: first.writes["event"] == 20)
             await until(lambda: first.writes["pool"] >= 1 and first.writes["state"] == 1)
-            await until(lambda: pool_shows(there, 20))
+            await there.until(lambda: pool_shows(there, 20))
 
         async with controlling(there) as (second, client):
             await until(lambda: second.planner is not None)
             # What a later Service needs is the fence: all that was due before has been sent then.
             await there.create_service("late")
-            await until(lambda: there.addresses("late"))
+            await there.until(lambda: there.addresses("late"))
             await until(lambda: second.writes["event"] == 1)
 
             assert second.writes["status"] == 1
@@ -50,14 +51,14 @@ async def test_restart_beside_a_service_that_waits_writes_nothing_either(tmp_pat
         await there.create_pool("first-pool", "192.168.4.10/32")
         async with controlling(there) as (first, _):
             await there.create_service("a")
-            await until(lambda: there.addresses("a"))
+            await there.until(lambda: there.addresses("a"))
             await there.create_service("b")
             await until(lambda: first.writes["event"] == 2)
 
         async with controlling(there) as (second, _):
             await until(lambda: second.planner is not None)
             await there.client.delete(object_path("Service", ObjectName("default", "a")))
-            await until(lambda: there.addresses("b"))
+            await there.until(lambda: there.addresses("b"))
             await until(lambda: second.writes["event"] == 1)
 
             assert second.writes["status"] == 1
@@ -84,11 +85,11 @@ async def test_type_change_clears_the_status_and_frees_the_address(tmp_path: Pat
     async with live(tmp_path) as there, controlling(there):
         await there.create_pool("first-pool", "192.168.4.10/32")
         await there.create_service("a")
-        await until(lambda: there.addresses("a"))
+        await there.until(lambda: there.addresses("a"))
         await there.create_service("b")
         await there.patch_service("a", {"spec": {"type": "ClusterIP"}})
 
-        assert await until(lambda: there.addresses("b")) == ["192.168.4.10"]
+        assert await there.until(lambda: there.addresses("b")) == ["192.168.4.10"]
         obj = await there.service("a")
         assert "annotations" not in obj["metadata"] or not obj["metadata"]["annotations"]
 
@@ -97,19 +98,19 @@ async def test_waiting_service_has_a_condition_and_an_event_that_say_why(tmp_pat
     async with live(tmp_path) as there, controlling(there):
         await there.create_pool("first-pool", "192.168.4.10/32")
         await there.create_service("a")
-        await until(lambda: there.addresses("a"))
+        await there.until(lambda: there.addresses("a"))
         await there.create_service("b")
 
         async def conditions() -> list[dict[str, str]]:
             return (await there.service("b"))["status"].get("conditions") or []
 
-        [condition] = await until(conditions)
+        [condition] = await there.until(conditions)
         assert condition["type"] == "herald.io/AddressAssigned"
         assert (condition["status"], condition["reason"]) == ("False", "PoolFull")
         assert "default/a" in condition["message"]
 
         await there.client.delete(object_path("Service", ObjectName("default", "a")))
-        await until(lambda: there.addresses("b"))
+        await there.until(lambda: there.addresses("b"))
         assert await conditions() == []
 
 
@@ -117,7 +118,7 @@ async def test_foreign_write_to_the_status_is_set_right(tmp_path: Path) -> None:
     async with live(tmp_path) as there, controlling(there):
         await there.create_pool("first-pool", "192.168.4.10/32")
         await there.create_service("a")
-        await until(lambda: there.addresses("a"))
+        await there.until(lambda: there.addresses("a"))
         ingress = [{"hostname": "somewhere.example"}]
         await there.patch_service("a", {"status": {"loadBalancer": {"ingress": ingress}}}, "status")
 
@@ -126,7 +127,7 @@ async def test_foreign_write_to_the_status_is_set_right(tmp_path: Path) -> None:
             ingress = obj["status"]["loadBalancer"]["ingress"]
             return bool(ingress == [{"ip": "192.168.4.10", "ipMode": "VIP"}])
 
-        await until(right)
+        await there.until(right)
 
 
 async def test_hello_key_is_created_once(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ async def test_follower_writes_nothing_and_leads_when_it_is_elected(tmp_path: Pa
         leads.now = True
         reconciler.on_role(None)
 
-        assert await until(lambda: there.addresses("a")) == ["192.168.4.10"]
+        assert await there.until(lambda: there.addresses("a")) == ["192.168.4.10"]
 
 
 async def test_nothing_is_given_while_metallbs_controller_runs(tmp_path: Path) -> None:
@@ -181,7 +182,7 @@ async def test_nothing_is_given_while_metallbs_controller_runs(tmp_path: Path) -
 
             await there.client.delete(path)
 
-            assert await until(lambda: there.addresses("a")) == ["192.168.4.10"]
+            assert await there.until(lambda: there.addresses("a")) == ["192.168.4.10"]
 
 
 async def test_refused_pool_is_told_once_and_the_others_work_on(tmp_path: Path) -> None:
@@ -200,24 +201,24 @@ async def test_refused_pool_is_told_once_and_the_others_work_on(tmp_path: Path) 
             assert await result(there, "Valid")
 
             await there.create_pool("wrong", "192.168.4.30-192.168.4.25")
-            await until(lambda: result(there, "Invalid"))
+            await there.until(lambda: result(there, "Invalid"))
             assert "IPAddressPool metallb-system/wrong" in (await state(there))["errorSummary"]
-            events = await until(lambda: there.events(NAMESPACE))
+            events = await there.until(lambda: there.events(NAMESPACE))
             assert [(name, reason) for name, reason, _ in events] == [
                 ("wrong", "ConfigurationError")
             ]
             await there.create_service("web")
-            assert await until(lambda: there.addresses("web")) == ["192.168.4.10"]
+            assert await there.until(lambda: there.addresses("web")) == ["192.168.4.10"]
 
         async with controlling(there) as (second, client):
             await until(lambda: second.planner is not None)
             await there.create_service("late")
-            await until(lambda: there.addresses("late"))
+            await there.until(lambda: there.addresses("late"))
             assert second.writes["state"] == 0
 
             wrong = object_path("IPAddressPool", ObjectName(NAMESPACE, "wrong"))
             await there.client.delete(wrong)
-            await until(lambda: result(there, "Valid"))
+            await there.until(lambda: result(there, "Valid"))
             assert writes(client) <= 5
 
 
@@ -236,7 +237,7 @@ async def test_deleted_report_is_made_anew_and_read_only_then(tmp_path: Path) ->
         written = (await there.client.get(path))["metadata"]["resourceVersion"]
 
         await there.client.delete(path)
-        await until(lambda: said(there))
+        await there.until(lambda: said(there))
 
         assert await said(there) == "Valid"
         assert (await there.client.get(path))["metadata"]["resourceVersion"] != written

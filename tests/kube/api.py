@@ -10,6 +10,7 @@ from kube.api import ApiError, Page, collection_path
 from kube.driver import PROBED
 from kube.objects import Json, ObjectName
 from kube.snapshot import Kind
+from tests.kube.clock import pass_time
 
 BOOKMARK_S = 60.0
 
@@ -192,7 +193,7 @@ class MemoryApi:
 
     async def _maybe_hang(self, timeout_s: float) -> None:
         if self.hanging:
-            await asyncio.sleep(timeout_s)
+            await pass_time(timeout_s)
             raise ApiError(0, "Timeout", "hanging")
 
 

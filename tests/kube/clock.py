@@ -35,6 +35,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.seconds
 
 
+async def pass_time(seconds: float) -> None:
+    """Let virtual time pass; on a loop of the real clock it would be sleep, and is refused."""
+    assert isinstance(asyncio.get_running_loop(), VirtualLoop)
+    await asyncio.sleep(seconds)
+
+
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end; minutes take milliseconds and give the same result each time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

@@ -12,7 +12,7 @@ from kube.objects import ObjectName
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
 from tests.kube.api import MemoryApi, pool, service
-from tests.kube.clock import run_virtually
+from tests.kube.clock import pass_time, run_virtually
 
 WEB = ObjectName("default", "web")
 SERVICES = Selection(Kind.SERVICE)
@@ -45,7 +45,7 @@ def drive(api: MemoryApi, story: Callable[[Seen], Awaitable[None]], *selections:
         )
         seen = Seen(watcher, calls)
         task = asyncio.create_task(watcher.run())
-        await asyncio.sleep(1)
+        await pass_time(1)
         await story(seen)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -62,10 +62,10 @@ def test_objects_are_listed_and_followed() -> None:
     async def story(seen: Seen) -> None:
         assert seen.snapshot.listed == {Kind.SERVICE, Kind.IP_ADDRESS_POOL}
         api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.10-192.168.4.20"))
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert ObjectName("metallb-system", "a") in seen.snapshot.pools
         api.drop(Kind.SERVICE, "default/web")
-        await asyncio.sleep(1)
+        await pass_time(1)
 
     assert drive(api, story).snapshot.services == {}
 
@@ -77,7 +77,7 @@ def test_burst_of_events_is_one_call() -> None:
         seen.calls.clear()
         for i in range(20):
             api.put(Kind.SERVICE, service(f"web{i}"))
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert len(seen.calls) <= 2
         assert len(seen.snapshot.services) == 20
 
@@ -91,7 +91,7 @@ def test_change_of_nothing_we_read_calls_nobody() -> None:
     async def story(seen: Seen) -> None:
         seen.calls.clear()
         api.put(Kind.SERVICE, service("web", sessionAffinity="ClientIP"))
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert seen.calls == []
         assert seen.watcher.snapshot.services[WEB].resource_version == str(api.version)
 
@@ -103,7 +103,7 @@ def test_quiet_hour_costs_reads_of_one_object_and_no_list() -> None:
 
     async def story(seen: Seen) -> None:
         api.requests.clear()
-        await asyncio.sleep(3600)
+        await pass_time(3600)
         assert seen.watcher.age_s() == 0.0
 
     drive(api, story)
@@ -128,7 +128,7 @@ def test_storm_costs_a_handful_of_requests(storm: dict[str, object]) -> None:
         setattr(api, name, value)
 
     async def story(_: Seen) -> None:
-        await asyncio.sleep(29)
+        await pass_time(29)
 
     drive(api, story, SERVICES)
     assert api.requests["list"] <= 9
@@ -143,7 +143,7 @@ def test_outage_keeps_all_objects_and_lets_the_age_grow() -> None:
     async def story(seen: Seen) -> None:
         seen.calls.clear()
         api.hanging = True
-        await asyncio.sleep(120)
+        await pass_time(120)
         assert 100 < seen.watcher.age_s() <= 141
         assert seen.calls == []
         assert WEB in seen.watcher.snapshot.services
@@ -157,11 +157,11 @@ def test_watches_that_died_in_an_outage_are_renewed_as_soon_as_it_ends() -> None
 
     async def story(seen: Seen) -> None:
         api.hanging = True
-        await asyncio.sleep(40)
+        await pass_time(40)
         api.put(Kind.SERVICE, service("web"))
         api.hanging = False
         api.watch_fault = ApiError(410, "Expired", "too old")
-        await asyncio.sleep(4.5)
+        await pass_time(4.5)
         api.watch_fault = None
         assert WEB in seen.snapshot.services
         assert seen.watcher.age_s() == 0.0
@@ -180,7 +180,7 @@ def test_kind_without_role_is_unavailable_and_never_empty() -> None:
         assert WEB in seen.snapshot.services
         api.refusing.clear()
         api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
-        await asyncio.sleep(60)
+        await pass_time(60)
         assert Kind.IP_ADDRESS_POOL in seen.snapshot.listed
         assert seen.snapshot.unavailable == {}
 
@@ -195,7 +195,7 @@ def test_role_revoked_while_running_keeps_what_was_known() -> None:
         api.watch_fault = ApiError(404, "NotFound", "the server could not find the resource")
         api.refusing.add(POOLS_PATH)
         api.close_watches()
-        await asyncio.sleep(120)
+        await pass_time(120)
         assert seen.snapshot.unavailable[Kind.IP_ADDRESS_POOL]
         assert len(seen.snapshot.pools) == 1
 
@@ -210,11 +210,11 @@ def test_service_that_changes_its_type_stays_with_the_new_type() -> None:
         changed = service("web", type="ClusterIP")
         api.tell(SERVICES_PATH, "DELETED", service("web", 99))
         api.objects[SERVICES_PATH]["default/web"] = changed
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert seen.snapshot.services[WEB].type == "ClusterIP"
         api.tell(SERVICES_PATH, "DELETED", service("web", 100))
         del api.objects[SERVICES_PATH]["default/web"]
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert seen.snapshot.services == {}
 
     drive(api, story, BALANCED)
@@ -229,11 +229,11 @@ def test_unreadable_object_keeps_its_last_good_value_and_is_named() -> None:
         bad = pool("a", "192.168.4.0/24")
         bad["spec"]["addresses"] = 7
         api.put(Kind.IP_ADDRESS_POOL, bad)
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert "spec.addresses" in seen.snapshot.faults[Kind.IP_ADDRESS_POOL, name]
         assert seen.snapshot.pools[name].spec.addresses == ("192.168.4.0/24",)
         api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.5.0/24"))
-        await asyncio.sleep(1)
+        await pass_time(1)
         assert seen.snapshot.faults == {}
         assert seen.snapshot.pools[name].spec.addresses == ("192.168.5.0/24",)
 
@@ -247,7 +247,7 @@ def test_deleted_pool_is_gone_within_half_a_second() -> None:
 
     async def story(seen: Seen) -> None:
         api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
-        await asyncio.sleep(0.5)
+        await pass_time(0.5)
         assert [name.name for name in seen.snapshot.pools] == ["b"]
 
     drive(api, story)
@@ -261,12 +261,12 @@ def test_objects_of_a_crd_that_is_being_deleted_stay() -> None:
     async def story(seen: Seen) -> None:
         api.terminating = True
         api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
-        await asyncio.sleep(30)
+        await pass_time(30)
         assert len(seen.snapshot.pools) == 1
         assert "being deleted" in seen.snapshot.unavailable[Kind.IP_ADDRESS_POOL]
         api.refusing.add(POOLS_PATH)
         api.plurals.clear()
-        await asyncio.sleep(120)
+        await pass_time(120)
         assert len(seen.snapshot.pools) == 1
 
     drive(api, story)
@@ -281,7 +281,7 @@ def test_crd_that_was_deleted_while_nobody_watched_keeps_its_objects() -> None:
         api.objects[POOLS_PATH].clear()
         api.watch_fault = ApiError(410, "Expired", "too old")
         api.close_watches()
-        await asyncio.sleep(30)
+        await pass_time(30)
         assert len(seen.snapshot.pools) == 1
 
     drive(api, story)
@@ -294,10 +294,10 @@ def test_crd_that_comes_back_is_believed_again() -> None:
     async def story(seen: Seen) -> None:
         api.terminating = True
         api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
-        await asyncio.sleep(30)
+        await pass_time(30)
         api.terminating = False
         api.put(Kind.IP_ADDRESS_POOL, pool("b", "192.168.5.0/24"))
-        await asyncio.sleep(60)
+        await pass_time(60)
         assert [name.name for name in seen.snapshot.pools] == ["b"]
         assert seen.snapshot.unavailable == {}
 

@@ -18,7 +18,8 @@ import pytest
 
 from kube.api import ApiError, object_path
 from kube.objects import ObjectName
-from tests.controller.live import NAMESPACE, Live, live, until
+from tests.controller.live import NAMESPACE, Live, live
+from tests.lab.asking import until
 
 pytestmark = pytest.mark.netns
 

@@ -17,7 +17,8 @@ from kube.lease import Terms
 from kube.objects import ObjectName
 from netns_lab.faults.modes import PASS, Fault, Mode
 from netns_lab.faults.proxy import FaultProxy, Upstream
-from tests.controller.live import NAMESPACE, Live, kubeconfig, live, until
+from tests.controller.live import NAMESPACE, Live, kubeconfig, live
+from tests.lab.asking import until
 
 pytestmark = pytest.mark.netns
 

@@ -15,9 +15,10 @@ import pytest
 from kube.api import collection_path, object_path
 from kube.objects import ObjectName
 from netns_lab.control_plane.binaries import find
-from tests.controller.live import Live, controlling, until, writes
-from tests.controller.real import Real, real
+from tests.controller.live import Live, controlling, writes
 from tests.controller.test_mutation import Wants
+from tests.lab.asking import until
+from tests.lab.real_api import Real, real
 from tests.lab.test_allocation_mutation import SERVED, got, prepare, put, settled, shows
 
 pytestmark = pytest.mark.netns

@@ -11,8 +11,9 @@ from controller.patches import CONDITION, POOL_ANNOTATION
 from kube.api import collection_path, object_path
 from kube.objects import IPFamilyPolicy, Json, ServicePort, TrafficPolicy
 from tests.builders import name as named
-from tests.controller.live import Live, controlling, live, until
+from tests.controller.live import Live, controlling, live
 from tests.controller.test_mutation import POOLS, ROWS, Wants
+from tests.lab.asking import until
 
 pytestmark = pytest.mark.netns
 

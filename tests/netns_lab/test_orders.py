@@ -6,6 +6,7 @@ import pytest
 
 from netns_lab.orders import Json, LabError, Progress, answers, give_order, serve_orders
 from netns_lab.progress import Progress as Story
+from tests.waiting import idle
 
 
 async def carry_out(name: str, arguments: Json, progress: Progress) -> Any:
@@ -65,7 +66,7 @@ async def test_story_is_told_whole_to_those_who_come_late() -> None:
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         tasks.create_task(listen())
-        await asyncio.sleep(0)
+        await idle()
         story.say("two")
         story.finish()
     assert heard == ["one", "two"]

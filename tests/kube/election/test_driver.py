@@ -10,7 +10,7 @@ from kube.api import ApiError
 from kube.election.driver import Elector
 from kube.lease import Role, Terms
 from kube.objects import Json, ObjectName
-from tests.kube.clock import run_virtually
+from tests.kube.clock import pass_time, run_virtually
 
 LEASE = ObjectName("metallb-system", "herald-controller")
 COLLECTION = "/apis/coordination.k8s.io/v1/namespaces/metallb-system/leases"
@@ -59,9 +59,9 @@ class LeaseClient:
         return self._store(body)
 
     async def _reach(self, timeout_s: float) -> None:
-        await asyncio.sleep(0.005)
+        await pass_time(0.005)
         if self.name in self.server.cut_off:
-            await asyncio.sleep(timeout_s)
+            await pass_time(timeout_s)
             raise ApiError(0, "Timeout", "cut off")
 
     def _store(self, body: Json) -> Json:
@@ -97,9 +97,9 @@ def play(story: Callable[[LeaseServer, Candidate, Candidate], Awaitable[None]]) 
     async def main() -> LeaseServer:
         server = LeaseServer()
         first = Candidate("a", server)
-        await asyncio.sleep(0.5)
+        await pass_time(0.5)
         second = Candidate("b", server)
-        await asyncio.sleep(5.3)
+        await pass_time(5.3)
         assert first.elector.leads()
         await story(server, first, second)
         for each in (first, second):
@@ -111,7 +111,7 @@ def play(story: Callable[[LeaseServer, Candidate, Candidate], Awaitable[None]]) 
 
 def test_leader_is_told_once_and_renews() -> None:
     async def story(server: LeaseServer, first: Candidate, second: Candidate) -> None:
-        await asyncio.sleep(60)
+        await pass_time(60)
         assert [role for _, role in first.told] == [Role.LEADER]
         assert second.told == []
         assert 5.0 < first.elector.time_left_s() <= 10.0
@@ -126,12 +126,12 @@ def test_leader_is_told_once_and_renews() -> None:
 def test_cut_off_leader_is_told_before_the_other() -> None:
     async def story(server: LeaseServer, first: Candidate, second: Candidate) -> None:
         server.cut_off.add("a")
-        await asyncio.sleep(40)
+        await pass_time(40)
         assert [role for _, role in first.told] == [Role.LEADER, Role.FOLLOWER]
         assert [role for _, role in second.told] == [Role.LEADER]
         assert first.told[1][0] < second.told[0][0]
         server.cut_off.clear()
-        await asyncio.sleep(40)
+        await pass_time(40)
         assert not first.elector.leads()
         assert second.elector.leads()
 
@@ -144,7 +144,7 @@ def test_released_lease_is_taken_within_a_retry() -> None:
         assert first.told[-1][1] is Role.FOLLOWER
         assert server.lease is not None
         assert server.lease["spec"]["holderIdentity"] == ""
-        await asyncio.sleep(2.5)
+        await pass_time(2.5)
         assert second.elector.leads()
 
     play(story)
@@ -157,7 +157,7 @@ def test_acquire_time_changes_with_the_holder_only() -> None:
         for _ in range(3):
             assert server.lease is not None
             times.append(server.lease["spec"]["acquireTime"])
-            await asyncio.sleep(4)
+            await pass_time(4)
 
     play(story)
     assert len(set(times)) == 1

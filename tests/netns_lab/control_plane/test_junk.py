@@ -46,7 +46,8 @@ def shaped(shape: Any) -> st.SearchStrategy[Any]:
     if isinstance(shape, list):
         return st.lists(shaped(shape[0]), max_size=2)
     if isinstance(shape, dict):
-        fields = {key: st.one_of(shaped(each), shaped(each), JSON) for key, each in shape.items()}
+        inner = {key: shaped(each) for key, each in shape.items()}
+        fields = {key: st.one_of(fits, fits, JSON) for key, fits in inner.items()}
         return st.fixed_dictionaries({}, optional=fields)
     plain = {str: WORDS, int: st.integers(-1, 70000), bool: st.booleans(), dict: st.just({})}
     return plain.get(shape, st.integers(0, 9) | WORDS)
@@ -63,6 +64,12 @@ def fresh() -> Core:
     core = Core(source, lambda: None)
     core.fill()
     return core
+
+
+@pytest.fixture(scope="module")
+def server() -> Core:
+    """Shared by the tests whose requests store nothing."""
+    return fresh()
 
 
 def send(api: Api, method: str, path: str, body: Any, kind: str = "application/json") -> int:
@@ -82,9 +89,10 @@ def test_junk_objects_and_patches_are_refused_or_taken(kind: str) -> None:
     collection = COLLECTIONS[kind]
     server = fresh()
     settle(server)
+    junk = objects(kind)
 
     @settings(max_examples=12, deadline=None)
-    @given(body=objects(kind), patch=objects(kind))
+    @given(body=junk, patch=junk)
     def check(body: Any, patch: Any) -> None:
         if isinstance(body, dict):
             body["metadata"] = {"name": "junk"}
@@ -123,8 +131,8 @@ def settle(server: Core) -> None:
         pytest.param({"fieldSelector": "metadata.name"}, 400, id="no value"),
     ],
 )
-def test_junk_queries_are_refused(query: dict[str, str], code: int) -> None:
-    reply = answer(fresh().api, Request("GET", "/api/v1/services", query), lambda: None)
+def test_junk_queries_are_refused(server: Core, query: dict[str, str], code: int) -> None:
+    reply = answer(server.api, Request("GET", "/api/v1/services", query), lambda: None)
 
     assert isinstance(reply, Response)
     assert reply.code == code
@@ -134,8 +142,8 @@ def test_junk_queries_are_refused(query: dict[str, str], code: int) -> None:
     "path", ["/", "/api", "/apis/", "/api/v2", "/apis/x", "/api/v1/a/b/c/d/e", "/%00", "//"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_every_path_has_an_answer(method: str, path: str) -> None:
-    reply = answer(fresh().api, Request(method, path, body=b"{}"), lambda: None)
+def test_every_path_has_an_answer(server: Core, method: str, path: str) -> None:
+    reply = answer(server.api, Request(method, path, body=b"{}"), lambda: None)
 
     assert isinstance(reply, Response)
     assert reply.code < 500

@@ -1,7 +1,7 @@
 """A small cluster for the brain's tests: the embedded API server, and processes that listen."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,19 +15,11 @@ from speaker.brain.process import Brain, Settings
 from speaker.policy.view import Self
 from speaker.seam.driver import Listener, Process
 from speaker.seam.messages import End, Message
+from tests.waiting import until_stored
 
 HERALD = "metallb-system"
 VIP = "192.168.4.10"
 KEY = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="  # 32 bytes
-
-
-async def until(condition: Callable[[], object], what: object = "") -> None:
-    try:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110  # what is awaited is another part's state
-                await asyncio.sleep(0.002)
-    except TimeoutError:
-        raise AssertionError(f"never came: {what() if callable(what) else what}") from None
 
 
 @dataclass
@@ -75,6 +67,10 @@ class Cluster:
             "health_gates": False,
         }
         return Settings(**(values | changes))
+
+    async def until(self, question: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until what the API has is as asked for."""
+        await until_stored(question, lambda: self.server.store.revision)
 
     async def create(self, kind: str, name: str, namespace: str = HERALD, **rest: Any) -> None:
         metadata = {"name": name} | rest.pop("metadata", {})

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from speaker.seam.messages import AddressIntent, RouteIntent
-from tests.speaker.brain.cluster import Cluster, Ear, brain, cluster, running, until
+from tests.speaker.brain.cluster import Cluster, Ear, brain, cluster, running
 from tests.speaker.brain.test_prober import Proxy
+from tests.waiting import until
 
 PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.168.4.1"}
 

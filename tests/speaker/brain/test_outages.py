@@ -18,8 +18,8 @@ from tests.speaker.brain.cluster import (
     cluster,
     kubeconfig,
     running,
-    until,
 )
+from tests.waiting import until
 
 ADDRESS = ip_address(VIP)
 PEER = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.168.4.1"}

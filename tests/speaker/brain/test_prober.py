@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from kube.objects import Address
 from speaker.brain.prober import Prober, probe
 from speaker.policy.health import Health, Outcome, Verdict
-from tests.speaker.brain.cluster import until
+from tests.waiting import until
 
 LOOPBACK = ip_address("127.0.0.1")
 SECOND = ip_address("127.0.0.2")

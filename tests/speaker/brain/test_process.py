@@ -23,7 +23,8 @@ from speaker.seam.messages import (
     SessionReport,
     SessionState,
 )
-from tests.speaker.brain.cluster import VIP, Cluster, Ear, brain, cluster, running, until
+from tests.speaker.brain.cluster import VIP, Cluster, Ear, brain, cluster, running
+from tests.waiting import until
 
 ADDRESS = ip_address(VIP)
 

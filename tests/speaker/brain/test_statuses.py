@@ -1,7 +1,6 @@
 """Status objects: what they say, when they are written, and when not."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
@@ -50,20 +49,16 @@ async def objects(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
     return [obj async for page in pages for obj in page.items]
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
-        while not await condition():  # noqa: ASYNC110  # the API server's state
-            await asyncio.sleep(0.01)
-
-
 async def said(cluster: Cluster, kind: str, count: int = 1) -> list[dict[str, Any]]:
     """Wait for so many objects that say something."""
-    async with asyncio.timeout(5):
-        while True:
-            found = await objects(cluster, kind)
-            if len(found) == count and all(each.get("status") for each in found):
-                return found
-            await asyncio.sleep(0.01)
+    found: list[dict[str, Any]] = []
+
+    async def all_say_something() -> bool:
+        found[:] = await objects(cluster, kind)
+        return len(found) == count and all(each.get("status") for each in found)
+
+    await cluster.until(all_say_something)
+    return found
 
 
 async def test_the_owner_says_which_node_answers_and_takes_it_back(first: Cluster) -> None:
@@ -119,12 +114,12 @@ async def test_an_object_that_says_something_else_is_put_right(first: Cluster) -
         name = status["metadata"]["name"]
         wrong = {"metadata": {"labels": {"metallb.io/service-name": "x"}, "ownerReferences": []}}
         await first.patch("ServiceL2Status", name, wrong)
-        await eventually(lambda: is_labelled(first, "metallb.io/service-name", "web"))
+        await first.until(lambda: is_labelled(first, "metallb.io/service-name", "web"))
         # Without this label it is out of our sight, as if it were gone.
         await first.patch(
             "ServiceL2Status", name, {"metadata": {"labels": {"metallb.io/node": "x"}}}
         )
-        await eventually(lambda: is_labelled(first, "metallb.io/node", "node1"))
+        await first.until(lambda: is_labelled(first, "metallb.io/node", "node1"))
 
 
 async def is_labelled(cluster: Cluster, label: str, value: str) -> bool:
@@ -149,7 +144,7 @@ async def test_peers_of_a_route_are_named_and_the_object_goes_with_the_last(
             "peers": ["a", "b"],
         }
         await first.patch("BGPAdvertisement", "bgp", {"spec": {"peers": ["b"]}})
-        await eventually(lambda: peers_are(first, ["b"]))
+        await first.until(lambda: peers_are(first, ["b"]))
         await first.delete("Service", "web", "default")
         await said(first, "ServiceBGPStatus", 0)
 
@@ -176,9 +171,9 @@ async def test_the_speakers_state_names_what_is_wrong_with_the_configuration(
         assert (owner["kind"], owner["name"]) == ("Pod", "speaker-x")
         assert state["status"]["result"] == "Valid"
         await first.create("IPAddressPool", "bad", spec={"addresses": ["192.168.4.20-192.168.4.9"]})
-        await eventually(lambda: state_has(first, "Invalid", "IPAddressPool metallb-system/bad"))
+        await first.until(lambda: state_has(first, "Invalid", "IPAddressPool metallb-system/bad"))
         await first.delete("IPAddressPool", "bad")
-        await eventually(lambda: state_has(first, "Valid", ""))
+        await first.until(lambda: state_has(first, "Valid", ""))
 
 
 async def state_has(cluster: Cluster, result: str, text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -22,6 +22,7 @@ from speaker.seam.messages import (
     OwnerState,
 )
 from speaker.seam.mirror import SyncFault
+from tests.waiting import idle, until
 
 A = AddressIntent(ip_address("192.168.4.10"), ("uid-a",), ip_address("192.168.4.10"))
 B = AddressIntent(ip_address("192.168.4.11"), ("uid-b",), ip_address("192.168.4.11"))
@@ -50,12 +51,6 @@ class Side:
 
     def without_ends(self) -> list[Message]:
         return [m for m in self.heard if not isinstance(m, End)]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # what is awaited is another side's state
-            await asyncio.sleep(0.001)
 
 
 def mode(path: Path) -> int | None:
@@ -108,7 +103,7 @@ async def test_a_restarted_sender_changes_only_what_differs(path: Path) -> None:
 async def test_the_dialler_waits_for_a_peer_that_starts_later(path: Path) -> None:
     wire, brain = Side("wire"), Side("brain", [A])
     async with running(Dialler(path, brain.process(), "wire")):
-        await asyncio.sleep(0)
+        await idle()
         async with running(Listener(path, wire.process(), ["brain"])):
             await until(lambda: A in wire.heard)
 

@@ -19,7 +19,7 @@ from speaker.seam.pod import (
     metrics_text,
     serve_pages,
 )
-from tests.speaker.seam.test_driver import until
+from tests.waiting import idle
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,23 +80,12 @@ async def serving(missing: list[str]) -> AsyncIterator[int]:
     await probe.wait_closed()
     pages = health_pages(lambda: ", ".join(missing), lambda: {"stalls": 1})
     task = asyncio.create_task(serve_pages(port, pages))
-    answers: list[bytes] = []
-    waiting = asyncio.create_task(_answering(port, answers))
-    await until(lambda: answers)
-    await waiting
+    await idle()  # it listens
     try:
         yield port
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-async def _answering(port: int, answers: list[bytes]) -> None:
-    while not answers:
-        try:
-            answers.append(await ask(port, b"GET /healthz HTTP/1.1\r\n\r\n"))
-        except OSError:
-            await asyncio.sleep(0)
 
 
 async def ask(port: int, request: bytes) -> bytes:
