@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from netns_lab import frr, netns
 from netns_lab.access import Access
+from netns_lab.control_plane.releases import RELEASE_PATH
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import LabPlan, plan_lab
@@ -287,6 +288,10 @@ class Lab:
     def api_fault(self, **fault: Any) -> Json:
         """Give the fault proxy in front of the API server an order."""
         return dict(self.order("api_fault", **fault))
+
+    def play_release(self, minor: int) -> None:
+        """Make the embedded API server one of Kubernetes 1.MINOR, as by a restart: watches end."""
+        self.request("PUT", RELEASE_PATH, {"minor": minor})
 
     # -- starting --------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from netns_lab.control_plane.problems import (
     undecodable,
     unsupported_media_type,
 )
+from netns_lab.control_plane.releases import drop_newer
 from netns_lab.control_plane.resources import Registry, ResourceType
 from netns_lab.control_plane.schema import apply_defaults, faults, prune
 from netns_lab.control_plane.selection import Json
@@ -261,6 +262,7 @@ class Api:
             causes += object_faults(kind.kind, new, old)
         if causes:
             raise invalid(kind, new["metadata"].get("name") or "", causes)
+        drop_newer(kind.kind, new, self.registry.minor)
         if kind.kind == "Service" and not status_only:
             allocate(new, self._book)
         if kind.kind == "CustomResourceDefinition":

@@ -1,5 +1,6 @@
 """A whole control plane in memory, without a socket: store, rules, definitions, controllers."""
 
+import json
 from collections.abc import Callable
 
 from netns_lab.control_plane.api import Api, Source
@@ -7,6 +8,7 @@ from netns_lab.control_plane.bootstrap import populate
 from netns_lab.control_plane.controllers import Controllers
 from netns_lab.control_plane.crds import STORAGE as CRDS
 from netns_lab.control_plane.crds import follow
+from netns_lab.control_plane.releases import NEW_FIELDS, drop_newer
 from netns_lab.control_plane.resources import Registry
 from netns_lab.control_plane.store import Change, Store
 
@@ -23,6 +25,16 @@ class Core:
     def fill(self) -> None:
         """Create what every cluster starts with."""
         populate(self.api)
+
+    def play(self, minor: int) -> None:
+        """Be a server of this minor version from now on; what it doesn't know is lost."""
+        self.api.registry.minor = minor
+        for storage in {self.api.registry.storage_of(field.kind) for field in NEW_FIELDS}:
+            for record in tuple(self.store.table(storage).ordered()):
+                obj = json.loads(record.encoded)
+                drop_newer(obj["kind"], obj, minor)
+                # Stored anew even if nothing is lost: an upgraded controller looks at all there is.
+                self.store.put(storage, obj)
 
     def _follow_definition(self, change: Change | None) -> None:
         if change is not None:

@@ -9,8 +9,6 @@ from netns_lab.control_plane.selection import Json
 
 VERSION = {
     "major": "1",
-    "minor": "36",
-    "gitVersion": "v1.36.0+herald-lab",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",
@@ -27,7 +25,9 @@ def discovery_document(path: str, accept: str, registry: Registry) -> tuple[byte
     if path in ("/healthz", "/livez", "/readyz"):
         return b"ok", "text/plain; charset=utf-8"
     if path == "/version":
-        return json.dumps(VERSION).encode(), _JSON
+        minor = registry.minor
+        own = {"minor": str(minor), "gitVersion": f"v1.{minor}.0+herald-lab"}
+        return json.dumps(VERSION | own).encode(), _JSON
     parts = path.strip("/").split("/")
     if parts[0] == "openapi":
         return openapi_document(path, registry), _JSON

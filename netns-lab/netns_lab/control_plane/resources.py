@@ -6,8 +6,9 @@ that no registered kind answers is a 404 in plain text, as the real server gives
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from netns_lab.control_plane.releases import NEWEST
 from netns_lab.control_plane.schema import Schema
 
 
@@ -28,6 +29,10 @@ class ResourceType:
     "Whether a PUT without resourceVersion is taken."
     selectable_fields: tuple[str, ...] = ()
     "Field selectors beside `metadata.name` and `metadata.namespace`."
+    selectable_since: int = 0
+    "The minor version of Kubernetes that brought these."
+    since: int = 0
+    "The minor version that brought this version of the kind."
     columns: tuple[tuple[str, str, str], ...] = ()
     "Heading, JSON path and type of a custom kind's print columns."
     storage_version: str = ""
@@ -69,6 +74,7 @@ BUILT_IN = (
         short_names=("svc",),
         subresources=("status",),
         selectable_fields=("spec.clusterIP", "spec.type"),
+        selectable_since=31,
     ),
     ResourceType(
         "",
@@ -104,7 +110,7 @@ BUILT_IN = (
     ResourceType("", "v1", "events", "Event", short_names=("ev",), selectable_fields=_EVENT_FIELDS),
     ResourceType("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",)),
     ResourceType("", "v1", "endpoints", "Endpoints", short_names=("ep",)),
-    ResourceType("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+    ResourceType("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", since=21),
     ResourceType(
         "apps",
         "v1",
@@ -158,7 +164,7 @@ BUILT_IN = (
         namespaced=False,
     ),
     ResourceType("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
-    ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+    ResourceType("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", since=21),
     ResourceType(
         "admissionregistration.k8s.io",
         "v1",
@@ -171,17 +177,23 @@ BUILT_IN = (
 
 
 class Registry:
-    """The kinds that are served now."""
+    """The kinds that are served now, by a server of this minor version."""
 
     def __init__(self, types: Iterable[ResourceType] = BUILT_IN) -> None:
+        self.minor = NEWEST
         self._types = {(t.group, t.version, t.plural): t for t in types}
 
     def __iter__(self) -> Iterator[ResourceType]:
-        return iter(self._types.values())
+        return (each for each in self._types.values() if each.since <= self.minor)
 
     def find(self, group: str, version: str, plural: str) -> ResourceType | None:
         """Return the kind behind a path, or None when nothing serves it."""
-        return self._types.get((group, version, plural))
+        found = self._types.get((group, version, plural))
+        if found is None or found.since > self.minor:
+            return None
+        return (
+            replace(found, selectable_fields=()) if found.selectable_since > self.minor else found
+        )
 
     def serve(self, types: Iterable[ResourceType]) -> None:
         """Add or replace kinds."""
@@ -190,6 +202,10 @@ class Registry:
     def withdraw(self, storage: str) -> None:
         """Stop serving every version of a kind."""
         self._types = {key: t for key, t in self._types.items() if t.storage != storage}
+
+    def storage_of(self, kind: str) -> str:
+        """Return the table of a built-in kind, served or not."""
+        return next(t.storage for t in self._types.values() if t.kind == kind)
 
     def of_storage(self, storage: str) -> ResourceType:
         """Return some served version of what a table holds."""

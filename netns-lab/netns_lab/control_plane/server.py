@@ -5,6 +5,7 @@ bookmarks. The controllers (`controllers.py`) run in the same process, after eac
 """
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from netns_lab.control_plane.api import Source
 from netns_lab.control_plane.core import Core
 from netns_lab.control_plane.listing import Watch
 from netns_lab.control_plane.paths import Request
+from netns_lab.control_plane.releases import NEWEST, OLDEST, RELEASE_PATH
 from netns_lab.control_plane.rest import Response, answer
 
 BOOKMARK_INTERVAL_S = 60.0
@@ -92,6 +94,8 @@ class EmbeddedServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read() if request.can_read_body else b""
+        if (request.method, request.path) == ("PUT", RELEASE_PATH):
+            return self._play_release(body)
         due = asyncio.Event()
         reply = answer(
             self.api,
@@ -110,6 +114,19 @@ class EmbeddedServer:
                 status=reply.code, body=reply.body, headers={"Content-Type": reply.media_type}
             )
         return await self._stream(request, reply, due)
+
+    def _play_release(self, body: bytes) -> web.Response:
+        """Be another release from now on: its start ends every watch of the one before."""
+        try:
+            minor = int(json.loads(body)["minor"])
+        except (ValueError, KeyError, TypeError):
+            minor = 0
+        if not OLDEST <= minor <= NEWEST:
+            return web.json_response({"message": f"minor: {OLDEST} to {NEWEST}"}, status=400)
+        for watch in tuple(self._watches):
+            watch.end()
+        self._core.play(minor)
+        return web.json_response({"minor": minor})
 
     async def _stream(
         self, request: web.BaseRequest, watch: Watch, due: asyncio.Event

@@ -60,6 +60,12 @@ class Plane:
         items = (await self.get(path, **query))["items"]
         return [item["metadata"]["name"] for item in items]
 
+    async def settle(self) -> None:
+        """Let the server's loop run until its controllers have nothing left to do."""
+        while not self.server.controllers.idle:
+            await self.get("/version")
+        await self.get("/version")
+
     @asynccontextmanager
     async def watch(self, path: str, **query: str) -> AsyncIterator["Events"]:
         """Open a watch; it is running when this returns."""

@@ -23,13 +23,6 @@ def _template(app: str = "web", image: str = "nginx:1", **spec: Any) -> Json:
     return {"metadata": {"labels": {"app": app}}, "spec": {"containers": [container]} | spec}
 
 
-async def _settle(p: Plane) -> None:
-    """Let the server's loop run until its controllers have nothing left to do."""
-    while not p.server.controllers.idle:
-        await p.get("/version")
-    await p.get("/version")
-
-
 async def _nodes(p: Plane, count: int) -> None:
     for number in range(1, count + 1):
         await p.create("/api/v1/nodes", f"node{number}")
@@ -42,11 +35,11 @@ async def _deploy(p: Plane, replicas: int, **template: Any) -> None:
         "template": _template(**template),
     }
     await p.create(DEPLOYMENTS, "web", spec=spec)
-    await _settle(p)
+    await p.settle()
 
 
 async def _pods(p: Plane) -> list[Json]:
-    await _settle(p)
+    await p.settle()
     pods: list[Json] = (await p.get(PODS))["items"]
     return sorted(pods, key=lambda pod: str(pod["metadata"]["annotations"][ORDINAL]))
 
@@ -60,11 +53,11 @@ async def _run(p: Plane, pod: Json, address: str, *, ready: bool = True) -> None
         "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
     }
     await p.patch(f"{PODS}/{pod['metadata']['name']}/status", {"status": status})
-    await _settle(p)
+    await p.settle()
 
 
 async def _endpoints(p: Plane) -> list[tuple[str, dict[str, bool]]]:
-    await _settle(p)
+    await p.settle()
     items = (await p.get(SLICES))["items"]
     return [(e["addresses"][0], e["conditions"]) for s in items for e in s.get("endpoints") or ()]
 
@@ -185,10 +178,10 @@ async def test_a_daemon_set_has_a_pod_on_each_node_and_rolls_one_at_a_time() -> 
 async def test_a_service_without_pods_has_an_empty_slice_and_takes_it_along() -> None:
     async with plane() as p:
         await p.create(SERVICES, "web", spec=LB | {"selector": {"app": "web"}})
-        await _settle(p)
+        await p.settle()
         assert [s["endpoints"] for s in (await p.get(SLICES))["items"]] == [[]]
         await p.delete(f"{SERVICES}/web")
-        await _settle(p)
+        await p.settle()
 
         assert (await p.get(SLICES))["items"] == []
 
@@ -205,13 +198,13 @@ async def test_dependents_go_with_their_last_owner_and_strangers_owners_do_not_c
         await p.ask("POST", CONFIGMAPS, body)
         stray = {"apiVersion": "v1", "kind": "Pod", "name": "gone", "uid": "gone"}
         await p.ask("POST", CONFIGMAPS, {"metadata": {"name": "stray", "ownerReferences": [stray]}})
-        await _settle(p)
+        await p.settle()
         assert await p.names(CONFIGMAPS) == ["a", "b", "child"]
         await p.delete(f"{CONFIGMAPS}/a")
-        await _settle(p)
+        await p.settle()
         assert await p.names(CONFIGMAPS) == ["b", "child"]
         await p.delete(f"{CONFIGMAPS}/b")
-        await _settle(p)
+        await p.settle()
 
         assert await p.names(CONFIGMAPS) == []
 
@@ -221,7 +214,7 @@ async def test_a_namespace_takes_what_is_in_it_along() -> None:
         await p.create("/api/v1/namespaces", "x")
         await p.create("/api/v1/namespaces/x/configmaps", "a")
         await p.delete("/api/v1/namespaces/x")
-        await _settle(p)
+        await p.settle()
 
         assert "x" not in await p.names("/api/v1/namespaces")
         assert await p.names("/api/v1/configmaps") == []
