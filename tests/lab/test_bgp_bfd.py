@@ -145,7 +145,7 @@ async def test_a_dead_neighbour_is_noticed_within_detection_time() -> None:
         )
 
         assert report["why"] == "control-detection-time-expired"
-        assert report["at"] - killed_at < 0.6  # 3 × 100 ms, and what busy cores take
+        assert report["at"] - killed_at < 1.5  # 3 × 100 ms, and what busy cores take; not 3 s
 
 
 async def test_a_cut_cable_is_noticed_by_both() -> None:
@@ -165,7 +165,7 @@ async def test_our_death_is_noticed_by_frr() -> None:
         both.ours.child.send_signal(signal.SIGSTOP)
         stopped_at = time.monotonic()
         await until(lambda: both.theirs()["status"] == "down", "their Down")
-        assert time.monotonic() - stopped_at < 1.0
+        assert time.monotonic() - stopped_at < 2.0
         both.ours.child.send_signal(signal.SIGCONT)
 
         await until(lambda: both.theirs()["status"] == "up", "their Up again")
@@ -174,7 +174,7 @@ async def test_our_death_is_noticed_by_frr() -> None:
 async def test_changed_intervals_cause_no_flap() -> None:
     with ends(PEER, ROUTER, *FAST) as both:
         await both.up()
-        for ours, theirs in ((80, 90), (300, 200), (100, 1000), (100, 100)):
+        for ours, theirs in ((160, 180), (600, 400), (200, 2000), (200, 200)):
             both.ours.say(f"{ROUTER} transmit_ms={ours} receive_ms={ours}")
             both.frr.configure(
                 "bfd", f"peer {SPEAKER}", f"receive-interval {theirs}",
@@ -196,5 +196,5 @@ async def test_each_sides_admin_down_is_said_as_such() -> None:
         both.ours.say("leave")
 
         await until(lambda: both.theirs()["status"] == "down", "their Down")
-        assert both.ours.last()["why"] == "administratively-down"
+        await until(lambda: both.ours.last()["why"] == "administratively-down", "our own word")
         assert both.theirs()["remote-diagnostic"] == "administratively down"

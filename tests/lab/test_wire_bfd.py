@@ -121,39 +121,39 @@ def wanted(peer: str = ROUTER, local: str = SPEAKER, **changes: Any) -> BfdInten
 async def test_sessions_of_both_families_come_up_and_go_down_with_the_path() -> None:
     async with bfd_lab(wanted(), wanted(ROUTER6, SPEAKER6)) as lab:
         for peer, own in ((ROUTER, SPEAKER), (ROUTER6, SPEAKER6)):
-            await until(lambda p=peer: lab.state(p) is BfdState.UP, f"{peer} is up", limit_s=10)  # type: ignore[misc]  # a default is no type
-            assert lab.frr_state(own)["status"] == "up"
-        assert lab.bgp.states(ROUTER)[-1] is BfdState.UP
+            await until(lambda p=peer: lab.state(p) is BfdState.UP, f"{peer} is up", limit_s=20)  # type: ignore[misc]  # a default is no type
+            await until(lambda o=own: lab.frr_state(o)["status"] == "up", "FRR says so")  # type: ignore[misc]
+        await until(lambda: lab.bgp.states(ROUTER)[-1:] == [BfdState.UP], "bgp knows")
 
         run("ip", "-n", lab.namespaces.router, "link", "set", "lan0", "down")
         began = time.monotonic()
-        await until(lambda: lab.state() is BfdState.DOWN, "the path is down", limit_s=2)
+        await until(lambda: lab.state() is BfdState.DOWN, "the path is down", limit_s=5)
 
-        assert time.monotonic() - began < 0.8
-        assert lab.bgp.states(ROUTER)[-1] is BfdState.DOWN
+        assert time.monotonic() - began < 1.5
+        await until(lambda: lab.bgp.states(ROUTER)[-1] is BfdState.DOWN, "bgp knows")
 
 
 async def test_a_dead_bfdd_is_noticed_within_its_detection_time_and_its_return_too() -> None:
     async with bfd_lab(wanted()) as lab:
-        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=20)
 
         lab.frr.stop("bfdd")
         began = time.monotonic()
-        await until(lambda: lab.state() is BfdState.DOWN, "the neighbour is down", limit_s=2)
-        assert time.monotonic() - began < 0.8
+        await until(lambda: lab.state() is BfdState.DOWN, "the neighbour is down", limit_s=5)
+        assert time.monotonic() - began < 1.5
         lab.frr.start_daemon("bfdd")
 
-        await until(lambda: lab.state() is BfdState.UP, "the session is up again", limit_s=10)
+        await until(lambda: lab.state() is BfdState.UP, "the session is up again", limit_s=20)
 
 
 async def test_a_multihop_session_comes_up() -> None:
     async with bfd_lab(wanted(multihop=True, minimum_ttl=250)) as lab:
-        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=20)
 
 
 async def test_sigterm_keeps_bfd_up_until_bgp_has_withdrawn_and_then_says_admin_down() -> None:
     async with bfd_lab(wanted()) as lab:
-        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=20)
 
         lab.wire.signal(signal.SIGTERM)
         await asyncio.sleep(0.7)
@@ -161,7 +161,7 @@ async def test_sigterm_keeps_bfd_up_until_bgp_has_withdrawn_and_then_says_admin_
         assert lab.frr_state()["status"] == "up"
         lab.bgp.listener.send(Withdrawn(), to="wire")
 
-        await until(lambda: lab.wire.status is not None, "the wire exits", limit_s=3)
+        await until(lambda: lab.wire.status is not None, "the wire exits", limit_s=10)
         assert lab.wire.status == 0
         shown = await until(lambda: (s := lab.frr_state())["status"] == "down" and s, "FRR knows")
         assert "admin" in str(shown).lower() or "neighbor" in str(shown["diagnostic"]).lower()
@@ -169,10 +169,10 @@ async def test_sigterm_keeps_bfd_up_until_bgp_has_withdrawn_and_then_says_admin_
 
 async def test_an_unwanted_session_ends_without_the_look_of_a_failure() -> None:
     async with bfd_lab(wanted()) as lab:
-        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=20)
         lab.wire.tell(BfdRemoved(IPv4Address(ROUTER)))
 
-        await until(lambda: lab.frr_state()["status"] == "down", "FRR's side ends", limit_s=3)
+        await until(lambda: lab.frr_state()["status"] == "down", "FRR's side ends", limit_s=10)
         assert BfdState.DOWN not in lab.bgp.states(ROUTER)[-1:]
         await until(lambda: lab.state() is None, "the brain forgets it")
         await until(lambda: lab.bgp.heard[-1] == BfdForgotten(IPv4Address(ROUTER)), "bgp too")
@@ -180,7 +180,7 @@ async def test_an_unwanted_session_ends_without_the_look_of_a_failure() -> None:
 
 async def test_garbage_on_the_bfd_ports_is_counted_and_moves_nothing() -> None:
     async with bfd_lab(wanted()) as lab:
-        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=10)
+        await until(lambda: lab.state() is BfdState.UP, "the session is up", limit_s=20)
         program = (
             "import socket,os;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
             "s.setsockopt(0,2,255);"

@@ -29,12 +29,12 @@ async def test_a_stranger_holds_the_first_use_of_an_address_until_it_is_gone() -
         node.dial()
 
         await until(lambda: state(node) is OwnerState.HELD, "the stranger is found")
-        conflict = node.held(ConflictReport, (VIP, "lan0"))
+        conflict = await until(lambda: node.held(ConflictReport, (VIP, "lan0")), "it is reported")
         assert (conflict.mac, conflict.proxy) == (str(lab.watch.mac), False)
         stranger(lab.watch.namespace, "del")
 
         await until(node.owns, "the address is free", limit_s=30)
-        assert node.held(ConflictReport, (VIP, "lan0")).mac is None
+        await until(lambda: node.held(ConflictReport, (VIP, "lan0")).mac is None, "and is told so")
 
 
 async def test_a_stranger_is_only_reported_where_the_pool_says_so() -> None:
