@@ -49,7 +49,7 @@ def spawn(namespace: str, *command: str) -> "subprocess.Popen[bytes]":
 
 
 async def until(
-    condition: Callable[[], Any], what: str, limit_s: float = 10.0, every_s: float = 0.02
+    condition: Callable[[], Any], what: str, limit_s: float = 20.0, every_s: float = 0.02
 ) -> Any:
     """Wait until the condition gives something true, and return it."""
     ends = time.monotonic() + limit_s
@@ -255,8 +255,9 @@ class Speaker:
         """The process id of ExaBGP; 0 if there is none."""
         assert self._child is not None
         for child in children(self._child.pid):
-            if b"launcher\0server" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return child
+            with contextlib.suppress(OSError):  # it may end between the two looks
+                if b"launcher\0server" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
         return 0
 
     def terminate(self) -> None:

@@ -72,7 +72,7 @@ def bird(namespace: str, folder: Path) -> Iterator[Bird]:
 
 
 async def test_bird_learns_both_families_and_every_attribute() -> None:
-    async with bgp_lab("", "--bgp-wait-s", "1") as lab:
+    async with bgp_lab("", "--bgp-wait-s", "2") as lab:
         with bird(lab.namespaces.router, lab.folder) as router:
             lab.brain.say(
                 peer(password="a secret"),
@@ -90,9 +90,7 @@ async def test_bird_learns_both_families_and_every_attribute() -> None:
             lab.brain.say(RouteRemoved(route(VIP6).prefix))
             await until(lambda: not router.route(VIP6), "its withdrawal")
             lab.speaker.terminate()
-            found = await until(
-                lambda: "65535,0" in router.route(VIP) and router.route(VIP), "GSHUT"
-            )
+            found = await until(lambda: "65535,0" in (said := router.route(VIP)) and said, "GSHUT")
             assert "BGP.as_path: 64512 64512 64512 64512" in found
             assert "BGP.med: 4294967295" in found
             await until(lambda: not router.route(VIP), "withdrawal")

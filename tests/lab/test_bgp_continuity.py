@@ -51,7 +51,7 @@ async def test_bfd_down_withdraws_and_holds_the_peer_until_it_is_up() -> None:
         began = time.monotonic()
         lab.wire.say(FAILED)
         await until(lambda: not lab.frr.route(VIP), "withdrawal")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 3.0  # the hold time is 9
         await until(lambda: state_of(lab) is SessionState.HELD_DOWN, "the session's report")
         await stays_away(lab, 1.0)
         lab.wire.say(bfd(BfdState.INIT, "control-detection-time-expired"))
@@ -133,7 +133,8 @@ async def test_graceful_restart_leaves_no_stale_route_after_a_drain() -> None:
         lab.speaker.terminate()
 
         await until(lab.speaker.ended, "its end")
-        assert lab.frr.prefixes() == set()
+        # Stale ones would stay for the twenty seconds of the restart time.
+        await until(lambda: lab.frr.prefixes() == set(), "no route", limit_s=10)
 
 
 async def test_a_thousand_routes_come_change_and_go() -> None:
@@ -164,10 +165,10 @@ async def test_ten_thousand_routes_read_back_are_no_hang() -> None:
             summary = lab.frr.json("show bgp ipv4 unicast summary")["peers"]["10.9.0.1"]
             return bool(summary["pfxRcd"] == len(prefixes))
 
-        await until(learnt, "all routes", limit_s=20)
+        await until(learnt, "all routes", limit_s=40)
         lab.frr.ask("clear bgp 10.9.0.1")
         await until(lambda: not learnt(), "the session's end")
-        await until(learnt, "all routes again", limit_s=20)
+        await until(learnt, "all routes again", limit_s=40)
         await until(lambda: lab.brain.is_up("router"), "the session's report")
         metrics = lab.speaker.metrics()
         assert metrics["herald_bgp_exabgp_lost_total"] == 0

@@ -5,7 +5,7 @@ import signal
 import time
 
 from speaker.seam.messages import Withdrawn
-from tests.lab.bgp_lab import bgp_lab, frr_config, needs_lab, peer, route, until
+from tests.lab.bgp_lab import BgpLab, bgp_lab, frr_config, needs_lab, peer, route, until
 
 pytestmark = needs_lab
 VIP = "192.168.4.10/32"
@@ -21,9 +21,12 @@ async def test_a_route_is_announced_and_withdrawn() -> None:
         assert found["largeCommunity"]["list"] == ["64512:1:2"]
         assert found["nexthops"][0]["ip"] == "10.9.0.1"
         await until(lambda: lab.brain.is_up("router"), "the session's report")
-        report = lab.brain.session("router")
-        assert report is not None
-        assert [str(p) for p in report.announced] == [VIP]
+        await until(lambda: announced(lab) == [VIP], "what it announces")
+
+
+def announced(lab: BgpLab) -> list[str]:
+    report = lab.brain.session("router")
+    return [str(prefix) for prefix in report.announced] if report else []
 
 
 async def test_a_killed_exabgp_is_repaired() -> None:
@@ -41,7 +44,7 @@ async def test_a_killed_exabgp_is_repaired() -> None:
 
 
 async def test_sigterm_de_prefers_waits_withdraws_and_ends() -> None:
-    async with bgp_lab(frr_config(), "--bgp-wait-s", "1") as lab:
+    async with bgp_lab(frr_config(), "--bgp-wait-s", "2") as lab:
         lab.brain.say(peer(), route(VIP))
         lab.brain.start()
         lab.wire.start()
@@ -49,14 +52,15 @@ async def test_sigterm_de_prefers_waits_withdraws_and_ends() -> None:
         began = time.monotonic()
         lab.speaker.terminate()
 
-        worse = await until(lambda: lab.frr.route(VIP).get("community"), "GSHUT")
-        assert worse["list"] == ["gracefulShutdown"]
-        path = lab.frr.route(VIP)
+        path = await until(
+            lambda: (found := lab.frr.route(VIP)).get("community") and found, "GSHUT"
+        )
+        assert path["community"]["list"] == ["gracefulShutdown"]
         assert path["aspath"]["string"] == "64512 64512 64512 64512"
         assert path["metric"] == 4294967295
         await until(lambda: not lab.frr.route(VIP), "withdrawal")
-        assert time.monotonic() - began >= 1.0
+        assert time.monotonic() - began >= 2.0
         await until(lambda: Withdrawn() in lab.wire.heard, "word to wire")
         await until(lab.speaker.ended, "its end")
         assert lab.speaker.status == 0
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 6.0

@@ -132,7 +132,7 @@ async def test_keepalives_come_as_often_as_asked() -> None:
             [neighbor] = lab.frr.json("show bgp neighbors 10.9.0.1").values()
             return int(neighbor["messageStats"]["keepalivesRecv"])
 
-        await until(lambda: keepalives() >= 4, "keepalives", limit_s=6)
+        await until(lambda: keepalives() >= 4, "keepalives", limit_s=15)
 
 
 async def test_a_source_address_of_another_node_is_a_fault() -> None:

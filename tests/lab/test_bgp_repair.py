@@ -14,6 +14,8 @@ from tests.lab.bgp_lab import BgpLab, bgp_lab, children, frr_config, needs_lab, 
 
 pytestmark = needs_lab
 VIP = "192.168.4.10/32"
+HOLD_S, KEEPALIVE_S = 9, 3
+"The peer's: the last keepalive may be so old when ExaBGP stops."
 
 
 async def announced(lab: BgpLab) -> None:
@@ -33,7 +35,7 @@ async def test_a_stopped_exabgp_is_replaced_before_the_hold_time_ends() -> None:
 
         await until(lambda: lab.speaker.exabgp not in (0, before), "another ExaBGP")
         await until(lambda: lab.frr.route(VIP) and lab.brain.is_up("router"), "the route again")
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < HOLD_S - KEEPALIVE_S
         assert lab.speaker.metrics()["herald_bgp_exabgp_lost_total"] == 1
 
 
@@ -55,7 +57,7 @@ async def test_a_killed_api_process_costs_no_session() -> None:
         for _ in range(3):
             [helper] = children(exabgp)
             os.kill(helper, signal.SIGKILL)
-            await until(partial(has_other_child, exabgp, helper), "another one")
+            await until(partial(has_one_other_child, exabgp, helper), "another one")
         lab.brain.say(route("192.168.4.11/32"))
 
         await until(lambda: len(lab.frr.prefixes()) == 2, "the next route")
@@ -117,7 +119,7 @@ async def test_a_router_that_restarts_gets_its_routes_again() -> None:
         await until(lambda: not lab.brain.is_up("router"), "the session's end")
         lab.frr.start_daemon("bgpd")
 
-        await until(lambda: lab.frr.route(VIP), "the route again", limit_s=15)
+        await until(lambda: lab.frr.route(VIP), "the route again", limit_s=30)
 
 
 async def test_a_killed_supervisor_leaves_no_process() -> None:
@@ -132,7 +134,7 @@ async def test_a_killed_supervisor_leaves_no_process() -> None:
 
 
 async def test_a_drained_node_takes_part_again() -> None:
-    async with bgp_lab(frr_config(), "--bgp-wait-s", "0.3") as lab:
+    async with bgp_lab(frr_config(), "--bgp-wait-s", "2") as lab:
         await announced(lab)
         lab.brain.say(Drain(active=True))
         await until(lambda: lab.frr.route(VIP).get("community"), "GSHUT")
@@ -177,8 +179,7 @@ async def test_junk_on_the_socket_is_counted_and_costs_nothing() -> None:
         await until(lambda: lab.brain.is_up("router"), "the brain's own connection")
 
         assert lab.frr.route(VIP)
-        faults = [n for n in lab.speaker.metrics() if n.startswith("herald_seam_faults_total")]
-        assert len(faults) >= 2
+        await until(lambda: len(kinds_of_faults(lab)) >= 2, "the junk is counted")
 
 
 async def test_a_speaker_without_routes_leaves_without_waiting() -> None:
@@ -188,7 +189,7 @@ async def test_a_speaker_without_routes_leaves_without_waiting() -> None:
         await until(lambda: lab.brain.is_up("router"), "the session")
         lab.speaker.terminate()
 
-        await until(lab.speaker.ended, "its end", limit_s=5)
+        await until(lab.speaker.ended, "its end")
         assert lab.speaker.status == 0
 
 
@@ -223,9 +224,15 @@ async def test_what_another_hand_withdrew_is_announced_again_after_reading_back(
         await until(lambda: differences(lab) == 1, "the count")
 
 
-def has_other_child(pid: int, child: int) -> bool:
+def has_one_other_child(pid: int, child: int) -> bool:
     """Tell whether the process's only child is another one now."""
-    return children(pid) not in ([child], [])
+    found = children(pid)
+    return len(found) == 1 and found != [child]
+
+
+def kinds_of_faults(lab: BgpLab) -> list[str]:
+    """What has been wrong on the seam."""
+    return [name for name in lab.speaker.metrics() if name.startswith("herald_seam_faults_total")]
 
 
 def differences(lab: BgpLab) -> float:
