@@ -24,7 +24,6 @@ from kube.objects import Json, ObjectName, parse_name
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes, Store, name_of
 from kube.watch import (
-    IDLE_S,
     Broken,
     EventType,
     ListStep,
@@ -121,8 +120,8 @@ class Watcher:
                     await _wait(self._wake[index], until - loop.time())
                 case ListStep():
                     await self._guarded(index, self._list(index))
-                case WatchStep(resource_version, watch_s):
-                    await self._guarded(index, self._watch(index, resource_version, watch_s))
+                case WatchStep() as step:
+                    await self._guarded(index, self._watch(index, step))
 
     async def _guarded(self, index: int, attempt: Coroutine[Any, Any, None]) -> None:
         core, kind = self._cores[index], self._selections[index].kind
@@ -185,14 +184,14 @@ class Watcher:
             gc.freeze()
             gc.set_threshold(YOUNG_OBJECTS)
 
-    async def _watch(self, index: int, resource_version: str, watch_s: int) -> None:
+    async def _watch(self, index: int, step: WatchStep) -> None:
         core, selection = self._cores[index], self._selections[index]
         loop = asyncio.get_running_loop()
         lines = self._client.watch_lines(
             collection_path(selection.kind, selection.namespace),
-            resource_version=resource_version,
-            watch_s=watch_s,
-            idle_s=IDLE_S,
+            resource_version=step.resource_version,
+            watch_s=step.watch_s,
+            idle_s=step.silent_s,
             label_selector=selection.label_selector,
             field_selector=self._fields[index].asked,
         )

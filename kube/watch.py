@@ -4,6 +4,8 @@ The driver asks `next_step` what to do, does it, and says how it went. The rules
 
 * A list gives the version from which to watch; bookmarks and events move it on; a watch that ends
   is resumed from there. Only 410 (the version is too old) lists again.
+* Silence is no fault: a quiet kind's watch says nothing until it ends, as it was asked to. One that
+  doesn't end either hangs.
 * Every ending costs a wait that doubles from 0.2 s to 30 s with jitter. Only a watch that lived
   longer than 5 s ends the series: a server that answers lists but breaks each watch, or answers
   410 to each, gets a handful of requests, not a storm.
@@ -27,11 +29,14 @@ LONGEST_DELAY_S = 30.0
 UNAVAILABLE_FIRST_DELAY_S = 5.0
 UNAVAILABLE_LONGEST_DELAY_S = 60.0
 LIVED_S = 5.0
-WATCH_MIN_S = 240
-WATCH_SPREAD_S = 240
-"Watches end at different times, so that a fleet doesn't reconnect at once."
-IDLE_S = 100.0
-"Servers send a bookmark about once a minute: a watch silent for longer hangs."
+WATCH_MIN_S = 120
+WATCH_SPREAD_S = 60
+"""How long the server is asked to keep a watch open. Its end is the only sign of life of a quiet
+kind: servers send no bookmark that is not newer than the version the watch began with. Others ask
+for 5 to 10 minutes, and notice a dead connection as late. Watches end at different times, so that a
+fleet doesn't reconnect at once."""
+OVERDUE_S = 10.0
+"A watch that is silent for so long after its end was due hangs."
 GONE = 410
 UNAVAILABLE = frozenset({403, 404, 405})
 
@@ -77,6 +82,11 @@ class WatchStep:
 
     resource_version: str
     watch_s: int
+
+    @property
+    def silent_s(self) -> float:
+        """Return after what silence the watch hangs."""
+        return self.watch_s + OVERDUE_S
 
 
 Step: TypeAlias = WaitStep | ListStep | WatchStep

@@ -55,6 +55,10 @@ class MemoryApi:
         self.lines_then_close: list[bytes] | None = None
         self.hanging = False
         "Connections stay open and nothing comes, not even answers."
+        self.dead: set[str] = set()
+        "Paths whose open watches alone hang; new ones work."
+        self.bookmarks = True
+        "Real servers send none that is not newer than the watch's own version."
         self.plurals = {"ipaddresspools"}
         self.terminating = False
         "The CRDs are being deleted: discovery names no `create`."
@@ -65,6 +69,7 @@ class MemoryApi:
         self.selectors: list[str] = []
         "Those of the lists and watches so far."
         self._watchers: list[tuple[str, str, asyncio.Queue[bytes | None]]] = []
+        self._history: list[tuple[str, str, Json]] = []
 
     def put(self, kind: Kind, obj: Json) -> None:
         """Create or change an object and tell the watches."""
@@ -85,14 +90,13 @@ class MemoryApi:
         self.tell(path, "DELETED", obj)
 
     def tell(self, path: str, type_: str, obj: Json) -> None:
-        """Send one event to all watches of the path."""
+        """Send one event to all watches of the path, and to those that begin before it."""
+        self._history.append((path, type_, obj))
         for watched, selector, queue in self._watchers:
-            if watched != path or self.hanging:
+            if watched != path or self._hangs(path):
                 continue
-            if _selected(obj, selector):
-                queue.put_nowait(_line(type_, obj))
-            elif type_ == "MODIFIED":
-                queue.put_nowait(_line("DELETED", obj))
+            if line := _event(type_, obj, selector):
+                queue.put_nowait(line)
 
     def close_watches(self) -> None:
         """End all watches as a server does that restarts."""
@@ -161,40 +165,59 @@ class MemoryApi:
                 yield given
             return
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        for told, type_, obj in self._history:
+            newer = int(obj["metadata"]["resourceVersion"]) > int(resource_version)
+            if told == path and newer and (missed := _event(type_, obj, field_selector)):
+                queue.put_nowait(missed)
         self._watchers.append((path, field_selector, queue))
         loop = asyncio.get_running_loop()
         end, silent_since = loop.time() + watch_s, loop.time()
         try:
-            while loop.time() < end:
-                line = await self._next_line(queue)
+            while loop.time() < end or self._hangs(path):
+                line = await self._next_line(path, queue, end)
                 if line is None:
                     return
                 if line:
                     silent_since = loop.time()
                     yield line
                 elif loop.time() - silent_since >= idle_s:
+                    self.dead.discard(path)
                     raise ApiError(0, "Timeout", "silent")
         finally:
             self._watchers = [each for each in self._watchers if each[2] is not queue]
+
+    def _hangs(self, path: str) -> bool:
+        return self.hanging or path in self.dead
 
     def _check_selector(self, field_selector: str) -> None:
         self.selectors.append(field_selector)
         if field_selector and not self.selects:
             raise ApiError(400, "BadRequest", f"{field_selector!r} is not a known field selector")
 
-    async def _next_line(self, queue: asyncio.Queue[bytes | None]) -> bytes | None:
-        """Give a line, a bookmark when none came for a minute, empty while hanging."""
+    async def _next_line(
+        self, path: str, queue: asyncio.Queue[bytes | None], end: float
+    ) -> bytes | None:
+        """Give a line, a bookmark when none came for a minute, empty while nothing is said."""
+        left = end - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(BOOKMARK_S):
+            async with asyncio.timeout(min(BOOKMARK_S, left) if left > 0 else BOOKMARK_S):
                 return await queue.get()
         except TimeoutError:
+            silent = self._hangs(path) or not self.bookmarks
             bookmark = {"metadata": {"resourceVersion": str(self.version)}}
-            return b"" if self.hanging else _line("BOOKMARK", bookmark)
+            return b"" if silent else _line("BOOKMARK", bookmark)
 
     async def _maybe_hang(self, timeout_s: float) -> None:
         if self.hanging:
             await pass_time(timeout_s)
             raise ApiError(0, "Timeout", "hanging")
+
+
+def _event(type_: str, obj: Json, selector: str) -> bytes:
+    """Return the line for a watch with the selector, empty when it has none of it."""
+    if _selected(obj, selector):
+        return _line(type_, obj)
+    return _line("DELETED", obj) if type_ == "MODIFIED" else b""
 
 
 def _line(type_: str, obj: Json) -> bytes:

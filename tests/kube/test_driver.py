@@ -11,6 +11,7 @@ from kube.driver import LOAD_BALANCERS, Selection, Watcher
 from kube.objects import ObjectName
 from kube.snapshot import Kind, Snapshot
 from kube.store import Changes
+from kube.watch import WATCH_MIN_S, WATCH_SPREAD_S
 from tests.kube.api import MemoryApi, pool, service
 from tests.kube.clock import pass_time, run_virtually
 
@@ -108,8 +109,41 @@ def test_quiet_hour_costs_reads_of_one_object_and_no_list() -> None:
 
     drive(api, story)
     assert api.requests["list"] == 0
-    assert api.requests["watch"] <= 2 * 3600 / 240
+    assert api.requests["watch"] <= 2 * 3600 / WATCH_MIN_S
     assert api.requests["get"] <= 3600 / 20
+
+
+def test_watch_of_a_kind_without_bookmarks_is_no_fault_however_long_it_is_silent() -> None:
+    """Servers send no bookmark that is not newer than the version the watch began with."""
+    api = MemoryApi()
+    api.bookmarks = False
+
+    async def story(seen: Seen) -> None:
+        api.requests.clear()
+        await pass_time(3600)
+        assert not seen.watcher.breaks
+        assert seen.watcher.age_s() == 0.0
+
+    drive(api, story)
+    assert api.requests["list"] == 0
+    assert api.requests["watch"] <= 2 * 3600 / WATCH_MIN_S
+    assert api.requests["get"] <= 3600 / 20
+
+
+@pytest.mark.parametrize("bookmarks", [True, False])
+def test_watch_that_alone_hangs_is_counted_and_renewed(*, bookmarks: bool) -> None:
+    api = MemoryApi()
+    api.bookmarks = bookmarks
+
+    async def story(seen: Seen) -> None:
+        await pass_time(30)
+        api.dead.add(POOLS_PATH)
+        api.put(Kind.IP_ADDRESS_POOL, pool("a", "192.168.4.0/24"))
+        await pass_time(2 * (WATCH_MIN_S + WATCH_SPREAD_S))
+        assert seen.watcher.breaks == {Kind.IP_ADDRESS_POOL: 1}
+        assert [name.name for name in seen.snapshot.pools] == ["a"]
+
+    drive(api, story)
 
 
 @pytest.mark.parametrize(

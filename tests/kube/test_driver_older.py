@@ -3,6 +3,7 @@
 from kube.api import ApiError
 from kube.objects import ObjectName
 from kube.snapshot import Kind
+from kube.watch import WATCH_MIN_S
 from tests.kube.api import MemoryApi, service
 from tests.kube.clock import pass_time
 from tests.kube.test_driver import BALANCED, WEB, Seen, drive
@@ -60,7 +61,7 @@ def test_a_quiet_hour_costs_no_list_and_no_refusal() -> None:
 
     drive(api, story, BALANCED)
     assert api.requests["list"] == 0
-    assert api.requests["watch"] <= 3600 / 240
+    assert api.requests["watch"] <= 3600 / WATCH_MIN_S
 
 
 def test_a_server_replaced_by_an_older_and_again_by_a_newer_one_loses_nothing() -> None:

@@ -39,16 +39,20 @@ def wait_s(core: ListWatch, now: float) -> float:
 def test_watch_starts_from_the_version_of_the_list() -> None:
     core = ListWatch(lambda: 0.5)
     core.listed("5")
-    assert core.next_step(0.0) == WatchStep("5", 360)
+    assert core.next_step(0.0) == WatchStep("5", 150)
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.999])
-def test_length_of_a_watch_is_spread_over_four_minutes(jitter: float) -> None:
+def test_length_of_a_watch_is_spread_over_a_minute(jitter: float) -> None:
     core = ListWatch(lambda: jitter)
     core.listed("5")
     step = core.next_step(0.0)
     assert isinstance(step, WatchStep)
-    assert step.watch_s == (240 if jitter == 0 else 479)
+    assert step.watch_s == (120 if jitter == 0 else 179)
+
+
+def test_watch_hangs_only_when_it_is_silent_beyond_its_own_end() -> None:
+    assert WatchStep("5", 150).silent_s == 160.0
 
 
 def test_closed_watch_that_lived_is_resumed_at_once_from_its_last_event() -> None:
@@ -57,14 +61,14 @@ def test_closed_watch_that_lived_is_resumed_at_once_from_its_last_event() -> Non
         EventType.ADDED, {"metadata": {"name": "x", "resourceVersion": "8"}}
     )
     core.closed(300.0)
-    assert core.next_step(300.0) == WatchStep("8", 360)
+    assert core.next_step(300.0) == WatchStep("8", 150)
 
 
 def test_bookmark_moves_the_version_and_is_no_event() -> None:
     core = watching()
     assert core.receive_line(line("BOOKMARK", "99"), 1.0) is None
     core.closed(300.0)
-    assert core.next_step(300.0) == WatchStep("99", 360)
+    assert core.next_step(300.0) == WatchStep("99", 150)
 
 
 @pytest.mark.parametrize("by", ["status", "error object"])
@@ -130,7 +134,7 @@ def test_kind_that_cannot_be_had_says_why_and_is_tried_slowly(status: int) -> No
 def test_lost_watch_verb_keeps_the_version_and_doesnt_list_again() -> None:
     core = watching()
     core.failed(403, "cannot watch", 10.0)
-    assert core.next_step(100.0) == WatchStep("5", 360)
+    assert core.next_step(100.0) == WatchStep("5", 150)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_lost_watch_verb_keeps_the_version_and_doesnt_list_again() -> None:
 def test_line_that_is_no_event_breaks_the_watch_and_loses_no_version(junk: bytes) -> None:
     core = watching()
     assert isinstance(core.receive_line(junk, 10.0), Broken)
-    assert core.next_step(10.0 + wait_s(core, 10.0)) == WatchStep("5", 360)
+    assert core.next_step(10.0 + wait_s(core, 10.0)) == WatchStep("5", 150)
 
 
 def test_same_unreadable_line_twice_lists_again() -> None:
@@ -174,7 +178,7 @@ def test_restart_ends_a_wait_but_not_that_for_a_missing_kind() -> None:
     core = watching()
     core.failed(0, "refused", 10.0)
     core.restart(10.0)
-    assert core.next_step(10.0) == WatchStep("5", 360)
+    assert core.next_step(10.0) == WatchStep("5", 150)
     core.failed(404, "no CRD", 10.0)
     core.restart(10.0)
     assert isinstance(core.next_step(10.0), WaitStep)
