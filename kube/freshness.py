@@ -1,8 +1,8 @@
 """How old our knowledge of the API is.
 
-A quiet API server sends a bookmark once a minute or, where a kind doesn't change, nothing at all, so
-silence alone says nothing: after 20 s without a byte one object is read, and only the failure of a
-read or of a connection lets the age grow. It then counts from the last byte that came.
+A quiet API server sends a bookmark once a minute or, where a kind doesn't change, nothing at all.
+So silence alone says nothing: after 20 s without a byte one object is read, and only the failure of
+a read or of a connection lets the age grow. It then counts from the last byte that came.
 """
 
 SILENCE_S = 20.0
