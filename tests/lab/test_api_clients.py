@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes import client, watch
 
 from netns_lab.control_plane.binaries import find
+from tests.lab.until import until
 
 pytestmark = pytest.mark.netns
 
@@ -78,13 +80,16 @@ def test_kubectl_patches_scales_and_prints(server: str) -> None:
     kubectl(server, "scale", "deployment", "nginx-deployment", "--replicas=3")
     kubectl(server, "label", "service", "nginx-deployment-service", "tier=web")
     listed = kubectl(server, "get", "svc", "-l", "tier=web")
-    pods = json.loads(kubectl(server, "get", "pods", "-o", "json"))["items"]
+
+    def pods() -> list[Any]:
+        return list(json.loads(kubectl(server, "get", "pods", "-o", "json"))["items"])
+
+    until(lambda: len(pods()) == 3, 10, "three Pods")
     kubectl(server, "delete", "-f", str(FIRST_POOL))
 
     heading, row = listed.splitlines()
     assert "EXTERNAL-IP" in heading
     assert "<pending>" in row
-    assert len(pods) == 3
 
 
 def test_the_typed_client_reads_back_what_it_wrote(core: client.CoreV1Api) -> None:
