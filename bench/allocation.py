@@ -1,20 +1,14 @@
-"""Figures of the allocator: pure, and end to end beside a writer that only patches.
+"""Figures of the allocator, pure: no I/O, no API server. `bench/writes.py` has the end to end.
 
-Prints, never judges. Usage: `python bench/allocation.py [--services N] [--skip-api]`.
+Prints, never judges. The clock is the process's own CPU time, so that whoever else is busy on the
+machine does not count.
 """
 
-import argparse
-import asyncio
 import gc
-import resource
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 from types import MappingProxyType
 
 from controller.ask import parse_ask
@@ -23,28 +17,13 @@ from controller.outcome import Assigned
 from controller.patches import POOL_ANNOTATION
 from controller.planner import Planner
 from controller.view import View, outlook_of
-from kube.api import Patch, object_path
-from kube.client import Client
 from kube.objects import IPFamilyPolicy, ObjectName, Service, ServicePort
 from kube.snapshot import Kind, Snapshot
 from tests.builders import pool
-from tests.controller.live import Live, controlling, kubeconfig, writes
-from tests.lab.asking import until
 
 IN_USE = 10_000
 ROUNDS = 20_000
-BATCH = 20
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--services", type=int, default=1000, help="for the end-to-end part")
-    parser.add_argument("--skip-api", action="store_true", help="only the pure part")
-    flags = parser.parse_args()
-    pure()
-    if not flags.skip_api:
-        asyncio.run(end_to_end(flags.services))
+MILLION = "10.0.0.0-10.15.66.63"
 
 
 def service(number: int, **changes: object) -> Service:
@@ -67,16 +46,27 @@ def view_of(services: dict[ObjectName, Service], *pools: str) -> View:
     )
 
 
-def pure() -> None:
-    """Allocator, planner and restart without any I/O."""
-    million = "10.0.0.0-10.15.66.63"
+def main() -> None:
+    """Measure and print."""
+    for in_use in (1_000, IN_USE, 10 * IN_USE):
+        from_a_million(in_use)
     services = {each.name: each for each in map(service, range(IN_USE))}
-    view = view_of(services, million)
     planner = Planner()
+    view = view_of(services, MILLION)
     took = timed(lambda: planner.replan(view, 0.0, services=services))
     figure("planner: 10,000 new Services in one pass", f"{IN_USE / took:,.0f}/s", took)
+    beside_many(services, planner)
+    full()
+    sharing()
+    dual()
 
-    asks = [parse_ask(service(i)) for i in range(IN_USE, IN_USE + ROUNDS)]
+
+def from_a_million(in_use: int) -> None:
+    """Give addresses of one pool while so many are held."""
+    services = {each.name: each for each in map(service, range(in_use))}
+    planner = Planner()
+    planner.replan(view_of(services, MILLION), 0.0, services=services)
+    asks = [parse_ask(service(i)) for i in range(in_use, in_use + ROUNDS)]
     allocator, ledger = planner._allocator, planner.ledger  # noqa: SLF001
 
     def allocate() -> None:
@@ -85,14 +75,18 @@ def pure() -> None:
             ledger.seat(Holding(ask.service, grant.addresses, ask.terms), 0.0)  # type: ignore
 
     took = timed(allocate)
-    figure("allocator: from a million addresses, 10,000 in use", f"{ROUNDS / took:,.0f}/s", took)
+    what = f"allocator: from a million addresses, {in_use:,} in use"
+    figure(what, f"{ROUNDS / took:,.0f}/s", took)
 
+
+def beside_many(services: dict[ObjectName, Service], planner: Planner) -> None:
+    """Restart beside 10,000, and then one new Service after the other."""
     applied = dict(adopted(services, planner))
-    took = timed(lambda: Planner().replan(view_of(applied, million), 0.0))
+    took = timed(lambda: Planner().replan(view_of(applied, MILLION), 0.0))
     figure("planner: restart with 10,000 addresses adopted", "one pass", took)
 
     single = Planner()
-    many = view_of(applied, million)
+    many = view_of(applied, MILLION)
     single.replan(many, 0.0)
     fresh = [service(IN_USE + i) for i in range(2000)]
 
@@ -103,12 +97,9 @@ def pure() -> None:
 
     took = timed(one_by_one)
     figure("planner: one new Service beside 10,000", f"{took / len(fresh) * 1e6:.0f} us each", took)
-    full(applied)
-    sharing()
-    dual()
 
 
-def full(applied: dict[ObjectName, Service]) -> None:
+def full() -> None:
     waiting = {each.name: each for each in map(service, range(5000))}
     planner = Planner()
     took = timed(lambda: planner.replan(view_of(waiting, "192.0.2.0/28"), 0.0, services=waiting))
@@ -155,95 +146,11 @@ def adopted(
     return found
 
 
-async def end_to_end(count: int) -> None:
-    """Run the reconciler on an API server, beside a writer that only patches and creates."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with api_server(Path(folder)) as there:
-            await there.create_pool("pool", "10.0.0.0/12")
-            await create(there, count)
-            plain = await only_writes(there, count)
-            figure("API: a writer that only patches", f"{plain:,.0f} writes/s", 0.0)
-            async with controlling(there) as (reconciler, client):
-                await until(lambda: reconciler.planner is not None, 60.0)
-                before, start = writes(client), time.perf_counter()
-                await until(lambda: reconciler.writes["event"] >= count, 300.0)
-                took = time.perf_counter() - start
-                sent = writes(client) - before
-            figure(
-                "API: the controller",
-                f"{sent / took:,.0f} writes/s, {sent / count:.2f} a Service, "
-                f"{count / took:,.0f} Services/s, {sent / took / plain:.0%} of the plain writer",
-                took,
-            )
-            async with controlling(there) as (reconciler, client):
-                start = time.perf_counter()
-                await until(lambda: reconciler.planner is not None, 60.0)
-                took = time.perf_counter() - start
-                figure("API: restart with all allocated", f"{writes(client)} writes", took)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figure("peak memory of writer and controller together", f"{peak:.0f} MB", 0.0)
-
-
-@asynccontextmanager
-async def api_server(folder: Path) -> AsyncIterator[Live]:
-    """Run the lab's API server in a process of its own, as the real one would be."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "netns_lab.control_plane",
-        "--listen=127.0.0.1:0",
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        url = (await process.stdout.readline()).decode().rpartition(" ")[2].strip()
-        (folder / "kubeconfig").write_text(kubeconfig(url))
-        async with Client.connect(str(folder / "kubeconfig")) as client:
-            yield Live(client, str(folder / "kubeconfig"), url)
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def create(there: Live, count: int) -> None:
-    gate = asyncio.Semaphore(32)
-
-    async def one(number: int) -> None:
-        async with gate:
-            await there.create_service(f"s{number}", allocateLoadBalancerNodePorts=False)
-
-    await asyncio.gather(*(one(number) for number in range(count)))
-
-
-async def only_writes(there: Live, count: int) -> float:
-    """Patch each status and create an Event for it, 32 + 8 at a time as the controller does."""
-    gate = asyncio.Semaphore(40)
-    body = {"metadata": {"annotations": {"bench": "1"}}}
-
-    async def one(number: int) -> None:
-        name = ObjectName("default", f"s{number}")
-        async with gate:
-            path = object_path("Service", name, "status")
-            await there.client.patch(path, body, Patch.STRATEGIC)
-        async with gate:
-            event = {
-                "metadata": {"name": f"s{number}.bench", "namespace": "default"},
-                "involvedObject": {"kind": "Service", "name": name.name, "namespace": "default"},
-                "reason": "Bench",
-                "message": "an Event of ordinary length, about as long as the real ones are",
-            }
-            await there.client.create("/api/v1/namespaces/default/events", event)
-
-    start = time.perf_counter()
-    await asyncio.gather(*(one(number) for number in range(count)))
-    return 2 * count / (time.perf_counter() - start)
-
-
 def timed(work: Callable[[], object]) -> float:
     gc.collect()
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def figure(what: str, value: str, took: float) -> None:
