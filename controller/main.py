@@ -82,6 +82,8 @@ def selections(namespace: str) -> tuple[Selection, ...]:
     return (
         Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True),
         Selection(Kind.IP_ADDRESS_POOL, namespace),
+        # The counters, watched apart: a pool's own watch must not plan anew for each of them.
+        Selection(Kind.POOL_STATUS, namespace),
         Selection(Kind.NAMESPACE),
         Selection(Kind.NODE),
         # MetalLB's controller may run here too; its Pods have two kinds of labels.
@@ -115,7 +117,7 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
             heeds_metallb=flags.beside_metallb != "ignore",
         )
         registry = CollectorRegistry()
-        webhook = Webhook(flags.namespace, registry)
+        webhook = Webhook(flags.namespace, registry, lambda: watcher.deleted())  # noqa: PLW0108
 
         def on_change(snapshot: Snapshot, changes: Changes) -> None:
             webhook.on_change(snapshot)

@@ -16,6 +16,7 @@ from controller.events.driver import Teller, timestamp
 from controller.floor import Floor
 from controller.hello_key.driver import ensure_hello_key
 from controller.leader.client import LeaderClient, Leadership
+from controller.leader.driver import list_services
 from controller.news import news_of
 from controller.outcome import Change
 from controller.patches import patch_for
@@ -24,11 +25,9 @@ from controller.pool_status.driver import PoolCounters
 from controller.status import count_pools
 from controller.verdict import news_of_faults, verdict_of
 from controller.view import NEEDED, Outlook, View, may_lead, metallb_controllers, outlook_of
-from kube.api import ApiError, Patch, collection_path, object_path
+from kube.api import ApiError, Patch, object_path
 from kube.client import Client
-from kube.driver import LOAD_BALANCERS
 from kube.faults import Fault
-from kube.field_selector import FieldSelector
 from kube.objects import Json, ObjectError, ObjectName, Service
 from kube.parsing import parse_service
 from kube.snapshot import Kind, Snapshot
@@ -117,6 +116,8 @@ class Reconciler:
             self._stop_leading()
         if self._state.name in changes.names.get(Kind.CONFIGURATION_STATE, ()):
             self._state.seen(snapshot.configuration_states.get(self._state.name))
+        for name in changes.names.get(Kind.POOL_STATUS, ()):
+            self._counters.seen(name.name, snapshot.pool_statuses.get(name))
         if self._planner is None:
             self._role_changed.set()
             return
@@ -180,7 +181,7 @@ class Reconciler:
                 asyncio.get_running_loop().call_later(TAKE_OVER_RETRY_S, self._role_changed.set)
 
     async def _take_over(self) -> None:
-        listed, version = await self._list_services()
+        listed, version = await list_services(self._client)
         await self._counters.read()
         await self._state.read()
         self._faults_told = self._state.summary
@@ -197,19 +198,6 @@ class Reconciler:
         self._dirty = Dirty(pools=True)
         self._due.set()
         LOG.info("leading", extra={"fields": {"services": len(listed)}})
-
-    async def _list_services(self) -> tuple[list[Service], str]:
-        """Read all Services past any cache, with the version at which they were so."""
-        listed, version = [], ""
-        selector = FieldSelector(LOAD_BALANCERS)
-        async for page in selector.pages(self._client, collection_path("Service")):
-            version = page.resource_version
-            for obj in filter(selector.wants, page.items):
-                try:
-                    listed.append(parse_service(obj))
-                except ObjectError as error:
-                    LOG.warning("service not readable", extra={"fields": {"error": str(error)}})
-        return listed, version
 
     def _metallb_runs(self) -> bool:
         """Tell whether another allocator is at work that we must wait for."""
@@ -258,8 +246,7 @@ class Reconciler:
         self._plan_at = plan.deadline
         self._dispatch()
         self._arm()
-        if plan.changes or dirty.pools:
-            self._counters.show(list(count_pools(planner.ledger)))
+        self._counters.show(lambda: count_pools(planner.ledger))
         if dirty.pools:
             self._judge(self._outlook.faults)
 

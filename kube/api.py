@@ -130,6 +130,7 @@ RESOURCES: Mapping[str, ApiResource] = MappingProxyType(
         "EndpointSlice": ApiResource("discovery.k8s.io", "v1", "endpointslices"),
         "Lease": ApiResource("coordination.k8s.io", "v1", "leases"),
         "IPAddressPool": ApiResource("metallb.io", "v1beta1", "ipaddresspools"),
+        "IPAddressPoolStatus": ApiResource("metallb.io", "v1beta1", "ipaddresspools"),
         "L2Advertisement": ApiResource("metallb.io", "v1beta1", "l2advertisements"),
         "BGPAdvertisement": ApiResource("metallb.io", "v1beta1", "bgpadvertisements"),
         "BGPPeer": ApiResource("metallb.io", "v1beta2", "bgppeers"),

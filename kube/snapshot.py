@@ -24,7 +24,7 @@ from kube.written import Written
 
 
 class Kind(Enum):
-    """What can be watched; the value is the Kubernetes kind."""
+    """What can be watched; the value is the Kubernetes kind, or names what is read of it."""
 
     SERVICE = "Service"
     ENDPOINT_SLICE = "EndpointSlice"
@@ -41,6 +41,8 @@ class Kind(Enum):
     SERVICE_L2_STATUS = "ServiceL2Status"
     SERVICE_BGP_STATUS = "ServiceBGPStatus"
     CONFIGURATION_STATE = "ConfigurationState"
+    POOL_STATUS = "IPAddressPoolStatus"
+    "Not a kind of its own: the status of IPAddressPools, apart from what it is made of."
 
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -73,6 +75,7 @@ class Snapshot:
     l2_statuses: Mapping[ObjectName, Written] = field(default_factory=_nothing)
     bgp_statuses: Mapping[ObjectName, Written] = field(default_factory=_nothing)
     configuration_states: Mapping[ObjectName, Written] = field(default_factory=_nothing)
+    pool_statuses: Mapping[ObjectName, Written] = field(default_factory=_nothing)
     listed: frozenset[Kind] = frozenset()
     faults: Mapping[tuple[Kind, ObjectName], str] = field(default_factory=_nothing)
     unavailable: Mapping[Kind, str] = field(default_factory=_nothing)

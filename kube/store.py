@@ -49,6 +49,7 @@ SHELVES: Mapping[Kind, _Shelf] = MappingProxyType(
         Kind.SERVICE_L2_STATUS: _Shelf("l2_statuses", parse_written),
         Kind.SERVICE_BGP_STATUS: _Shelf("bgp_statuses", parse_written),
         Kind.CONFIGURATION_STATE: _Shelf("configuration_states", parse_written),
+        Kind.POOL_STATUS: _Shelf("pool_statuses", parse_written),
     }
 )
 

@@ -15,7 +15,7 @@ def _empty() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A ServiceL2Status, ServiceBGPStatus or ConfigurationState as the API server has it."""
+    """A ServiceL2Status, ServiceBGPStatus, ConfigurationState or the status of a pool."""
 
     name: ObjectName
     uid: str = ""

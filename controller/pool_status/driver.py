@@ -1,46 +1,77 @@
-"""Writes the pools' counters, on change only and at most once a second for each pool."""
+"""Keeps the pools' counters true: written on change only, at most once a second for each pool.
+
+They are counted when they are to be written, not when something was given: a pass of the planner
+only says that they may have changed. Whoever else changes them is noticed by the watch.
+"""
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 
 from controller.leader.client import LeaderClient
 from controller.status import PoolCount
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
 from kube.objects import Json, ObjectName
+from kube.written import Written
 
 LOG = logging.getLogger("controller.pool_status")
 
 EVERY_S = 1.0
+REPAIR_EVERY_S = 10.0
+"""Somebody who writes other counters again and again must not be answered each time."""
 
 
 class PoolCounters:
     """Keeps `IPAddressPool.status` equal to the counters it is shown."""
 
     def __init__(
-        self, client: Client, leader: LeaderClient, namespace: str, *, every_s: float = EVERY_S
+        self,
+        client: Client,
+        leader: LeaderClient,
+        namespace: str,
+        *,
+        every_s: float = EVERY_S,
+        repair_every_s: float = REPAIR_EVERY_S,
     ) -> None:
         self._client = client
         self._leader = leader
         self._namespace = namespace
         self._every_s = every_s
-        self._wanted: dict[str, Json] = {}
+        self._repair_every_s = repair_every_s
+        self._count: Callable[[], Iterable[PoolCount]] | None = None
         self._shown: dict[str, Json] = {}
         self._changed = asyncio.Event()
+        self._repair: asyncio.TimerHandle | None = None
+        self._repaired_at = float("-inf")
         self.sent = 0
         self.failed = 0
 
-    def show(self, counts: list[PoolCount]) -> None:
-        """Write these counters where they differ from what the pools show."""
-        self._wanted = {count.pool: count.status() for count in counts}
-        # A pool that is gone shows nothing when another one comes under its name.
-        self._shown = {pool: status for pool, status in self._shown.items() if pool in self._wanted}
-        if any(self._shown.get(pool) != status for pool, status in self._wanted.items()):
-            self._changed.set()
+    def show(self, count: Callable[[], Iterable[PoolCount]]) -> None:
+        """Write what this counts, soon, where it differs from what the pools show."""
+        self._count = count
+        self._changed.set()
+
+    def seen(self, pool: str, written: Written | None) -> None:
+        """Take what the watch shows of the pool, None when it is gone."""
+        status = written.status if written else {}
+        if self._shown.get(pool, {}) == status:
+            return
+        # It may be older than our last write: then one more write changes nothing.
+        self._shown[pool] = status
+        if written is None:
+            del self._shown[pool]
+        elif self._count is not None and self._repair is None:
+            at = self._repaired_at + self._repair_every_s
+            self._repair = asyncio.get_running_loop().call_at(at, self._put_right)
+
+    def _put_right(self) -> None:
+        self._repair, self._repaired_at = None, asyncio.get_running_loop().time()
+        self._changed.set()
 
     def forget(self) -> None:
         """Stop writing: another replica leads."""
-        self._wanted = {}
+        self._count = None
 
     async def read(self) -> None:
         """See what the pools show now, so that nothing is written that is there."""
@@ -56,9 +87,9 @@ class PoolCounters:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            for pool, status in list(self._wanted.items()):
-                if self._shown.get(pool) != status:
-                    await self._write(pool, status)
+            for count in tuple(self._count()) if self._count else ():
+                if not count.status().items() <= self._shown.get(count.pool, {}).items():
+                    await self._write(count.pool, count.status())
             await asyncio.sleep(self._every_s)
 
     async def _write(self, pool: str, status: Json) -> None:

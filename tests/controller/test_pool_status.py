@@ -1,14 +1,17 @@
 """The pools' counters in the API: written on change only, also for a pool that is made anew."""
 
 import asyncio
+import json
 from pathlib import Path
 
 from controller.leader.client import LeaderClient
 from controller.pool_status.driver import PoolCounters
 from controller.status import PoolCount
 from kube.api import object_path
-from kube.objects import ObjectName
-from tests.controller.live import NAMESPACE, Leads, Live, live
+from kube.objects import Json, ObjectName
+from kube.written import Written
+from tests.controller.live import NAMESPACE, Leads, Live, controlling, live
+from tests.waiting import idle, until
 
 POOL = object_path("IPAddressPool", ObjectName(NAMESPACE, "first"))
 EMPTY = PoolCount("first", total_v4=11, total_v6=0, used_v4=0, used_v6=0)
@@ -31,17 +34,74 @@ async def test_counters_are_written_when_they_differ_from_what_the_pool_shows(
         counters = PoolCounters(there.client, leader, NAMESPACE, every_s=0.001)
         running = tasks.create_task(counters.run())
         await there.create_pool("first", "192.168.4.10-192.168.4.20")
-        counters.show([EMPTY])
+        counters.show(lambda: [EMPTY])
         await there.until(lambda: shows(11))
-        counters.show([EMPTY])
-        counters.show([USED])
+        counters.show(lambda: [EMPTY])
+        counters.show(lambda: [USED])
         await there.until(lambda: shows(10))
         assert counters.sent == 2
 
         await there.client.delete(POOL)
-        counters.show([])
+        counters.seen("first", None)
         await there.create_pool("first", "192.168.4.10-192.168.4.20")
-        counters.show([USED])
+        counters.show(lambda: [USED])
         await there.until(lambda: shows(10))
         assert (counters.sent, counters.failed) == (3, 0)
         running.cancel()
+
+
+async def test_counters_follow_a_service_that_is_deleted(tmp_path: Path) -> None:
+    """Nobody is given anything then, and no decision changes."""
+    async with live(tmp_path) as there, controlling(there):
+        await there.create_pool("first", "192.168.4.10-192.168.4.20")
+        for text in ("a", "b"):
+            await there.create_service(text)
+        await there.until(lambda: shows(there, 9))
+
+        await there.client.delete(object_path("Service", ObjectName("default", "a")))
+
+        await there.until(lambda: shows(there, 10))
+
+
+async def test_counters_that_somebody_else_wrote_are_put_right(tmp_path: Path) -> None:
+    async with live(tmp_path) as there, controlling(there):
+        await there.create_pool("first", "192.168.4.10-192.168.4.20")
+        await there.until(lambda: shows(there, 11))
+        await foreign_hand(there, 7)
+
+        await there.until(lambda: shows(there, 11))
+
+
+async def test_somebody_who_writes_again_and_again_is_not_answered_each_time(
+    tmp_path: Path,
+) -> None:
+    async with live(tmp_path) as there, asyncio.TaskGroup() as tasks:
+        leader = LeaderClient(there.client, Leads())
+        counters = PoolCounters(there.client, leader, NAMESPACE, every_s=0.0, repair_every_s=60.0)
+        running = tasks.create_task(counters.run())
+        await there.create_pool("first", "192.168.4.10-192.168.4.20")
+        counters.show(lambda: [EMPTY])
+        await until(lambda: counters.sent == 1)
+
+        for free_now in range(5):
+            counters.seen("first", written(free_now))
+            await idle()
+
+        await until(lambda: counters.sent == 2)
+        counters.seen("first", written(5))
+        await idle()
+        assert counters.sent == 2
+        running.cancel()
+
+
+async def shows(there: Live, count: int) -> bool:
+    return await free(there) == count
+
+
+async def foreign_hand(there: Live, count: int) -> None:
+    await there.client.patch(f"{POOL}/status", {"status": {"availableIPv4": count}})
+
+
+def written(count: int) -> Written:
+    status: Json = EMPTY.status() | {"availableIPv4": count}
+    return Written(ObjectName(NAMESPACE, "first"), said=json.dumps(status))
