@@ -30,6 +30,7 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Settings, str]:
         namespace=parsed.namespace,
         lb_class=parsed.lb_class,
         ignore_exclude_label=parsed.ignore_exclude_lb,
+        heeds_metallb=parsed.beside_metallb != "ignore",
     )
     settings = Settings(
         own=own,
@@ -65,6 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=("on", "off"),
         default="on",
         help="whether the service proxy's health checks count",
+    )
+    add_flag(
+        parser,
+        "--beside-metallb",
+        choices=("wait", "ignore"),
+        default="wait",
+        help="begin no BGP session while MetalLB's speaker runs on the node, or ignore it",
     )
     parser.add_argument(
         "--ignore-exclude-lb",

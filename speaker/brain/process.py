@@ -34,7 +34,7 @@ from speaker.policy.decide import Decision
 from speaker.policy.deciding import Decided, Deciding
 from speaker.policy.gates import Protocol
 from speaker.policy.health import Health
-from speaker.policy.view import SPEAKER_LABELS, Self
+from speaker.policy.view import Self
 from speaker.seam.messages import (
     AddressForgotten,
     ConflictReport,
@@ -315,7 +315,6 @@ class Brain:
 
 def selections(namespace: str) -> tuple[Selection, ...]:
     """Return what a speaker watches."""
-    labels = ",".join(f"{key}={value}" for key, value in SPEAKER_LABELS.items())
     own_kinds = (
         Kind.SECRET,
         Kind.IP_ADDRESS_POOL,
@@ -330,6 +329,6 @@ def selections(namespace: str) -> tuple[Selection, ...]:
         Selection(Kind.ENDPOINT_SLICE),
         Selection(Kind.NODE),
         Selection(Kind.NAMESPACE, field_selector=f"metadata.name={CLUSTER_NAMESPACE}"),
-        Selection(Kind.POD, namespace, label_selector=labels),
+        Selection(Kind.POD, namespace),
         *(Selection(kind, namespace) for kind in own_kinds),
     )

@@ -201,7 +201,8 @@ class Reconciler:
         if deciding.started(Protocol.LAYER2) and neighbours:
             self._drop_restored(Protocol.LAYER2)
             wire.know([AddressIntent, Drain])
-        if deciding.started(Protocol.BGP):
+        # Without their Pods a MetalLB's speaker could not be seen.
+        if deciding.started(Protocol.BGP) and neighbours:
             self._drop_restored(Protocol.BGP)
             sessions = deciding.sessions
             wire.send(wire.told.replace_all(BfdIntent, sessions.bfd))

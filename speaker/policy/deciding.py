@@ -17,7 +17,7 @@ from speaker.policy.gates import Protocol
 from speaker.policy.health import NODE_PORT
 from speaker.policy.peers import Sessions, sessions_of
 from speaker.policy.routes import Path, paths, route, with_peers
-from speaker.policy.view import Self, View, speakers
+from speaker.policy.view import Self, View, metallb_speaker, speakers
 from speaker.seam.messages import Prefix, RouteIntent
 
 NEEDS: Mapping[Protocol, frozenset[Kind]] = {
@@ -102,8 +102,10 @@ class Deciding:
         self.view = after
         for name in services:
             self._mark_service(name, snapshot.services.get(name))
-        if _everything(before, after):
-            self.sessions = sessions_of(configuration, after.node)
+        metallb = metallb_speaker(before.own, snapshot)
+        if _everything(before, after) or metallb != self.sessions.waits_for:
+            begun = self.sessions.peers
+            self.sessions = sessions_of(configuration, after.node, waits_for=metallb, begun=begun)
             self.mark_all()
 
     def holders(self, address: Address) -> tuple[ObjectName, ...]:

@@ -1,4 +1,9 @@
-"""Which BGP and BFD sessions this node keeps."""
+"""Which BGP and BFD sessions this node keeps.
+
+A router takes one session from one address of a node, and gives up the first for the second where
+graceful restart was agreed on. So no session is begun while MetalLB's speaker runs on the node. One
+that was begun is kept when a MetalLB comes: what works is not given away.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +11,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from kube.configuration import BFDTimers, Configuration, Peer
-from kube.objects import Node
+from kube.objects import Node, ObjectName
 from speaker.policy.view import selects_node
 from speaker.seam.messages import Address, BfdIntent, PeerIntent
 
@@ -20,6 +25,10 @@ class Sessions:
 
     peers: Peers = field(default_factory=lambda: NO_PEERS)
     "By name."
+    waiting: tuple[str, ...] = ()
+    "Names of the peers whose sessions are not begun yet, because of `waits_for`."
+    waits_for: ObjectName | None = None
+    "MetalLB's speaker on this node."
 
     @property
     def bgp(self) -> tuple[PeerIntent, ...]:
@@ -36,12 +45,22 @@ class Sessions:
         return tuple(found.values())
 
 
-def sessions_of(configuration: Configuration, node: Node | None) -> Sessions:
+def sessions_of(
+    configuration: Configuration,
+    node: Node | None,
+    *,
+    waits_for: ObjectName | None = None,
+    begun: Peers = NO_PEERS,
+) -> Sessions:
     """Return the sessions of the node: those of peers whose selectors select it."""
     if node is None:
         return Sessions()
     found = {p.name: p for p in configuration.peers if selects_node(p.node_selectors, node)}
-    return Sessions(MappingProxyType(found))
+    if waits_for is None:
+        return Sessions(MappingProxyType(found))
+    kept = {name: peer for name, peer in found.items() if name in begun}
+    waiting = tuple(name for name in found if name not in begun)
+    return Sessions(MappingProxyType(kept), waiting, waits_for)
 
 
 def peer_intent(peer: Peer) -> PeerIntent:

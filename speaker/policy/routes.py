@@ -106,7 +106,17 @@ def _peers(ad: BGPAd, sessions: Sessions) -> list[str]:
 
 
 def _no_peer(decision: Decision, sessions: Sessions) -> Withheld:
-    if not sessions.peers:
+    ads = [ad for ad in decision.advertisements if isinstance(ad, BGPAd)]
+    if any(not ad.peers or name in ad.peers for ad in ads for name in sessions.waiting):
+        return Withheld(
+            Gate.PEER,
+            f"Pod {sessions.waits_for}",
+            "status.conditions[Ready]",
+            "MetalLB's speaker on this node has its sessions with the routers: Herald's begin when "
+            "it stops, or at once with --beside-metallb=ignore",
+        )
+    there = (*sessions.peers, *sessions.waiting)
+    if not there:
         return Withheld(
             Gate.PEER,
             "BGPPeer",
@@ -118,8 +128,7 @@ def _no_peer(decision: Decision, sessions: Sessions) -> Withheld:
         Gate.PEER,
         f"BGPAdvertisement {names}",
         "spec.peers",
-        "none of the peers it names has a session with this node: name one of "
-        + ", ".join(sessions.peers),
+        "none of the peers it names has a session with this node: name one of " + ", ".join(there),
     )
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from kube.configuration import BGPAd, Configuration, L2Ad
 from kube.crds import AdvertisementSpec, BGPAdvertisement, L2Advertisement
-from kube.objects import Address, EndpointSlice, Node, ObjectName, Service
+from kube.objects import Address, EndpointSlice, Node, ObjectName, Pod, Service
 from kube.selectors import LabelSelector, any_matches
 from kube.snapshot import Kind, Snapshot
 
@@ -19,6 +19,12 @@ DRAIN_ANNOTATION = "herald.io/drain"
 SPEAKER_LABELS = MappingProxyType(
     {"app.kubernetes.io/name": "herald", "app.kubernetes.io/component": "speaker"}
 )
+
+METALLB_SPEAKER = (
+    {"app.kubernetes.io/name": "metallb", "app.kubernetes.io/component": "speaker"},
+    {"app": "metallb", "component": "speaker"},
+)
+"""Labels of MetalLB's speakers as its Helm chart and as its manifests set them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Self:
     namespace: str = "metallb-system"
     lb_class: str = ""
     ignore_exclude_label: bool = False
+    heeds_metallb: bool = True
+    "Whether sessions wait while MetalLB's speaker runs on the node."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +117,30 @@ def speakers(snapshot: Snapshot) -> frozenset[str]:
     return frozenset(
         pod.node_name
         for pod in snapshot.pods.values()
-        if pod.node_name
-        and not pod.terminating
-        and all(pod.labels.get(key) == value for key, value in SPEAKER_LABELS.items())
+        if pod.node_name and not pod.terminating and is_speaker(pod)
     )
+
+
+def is_speaker(pod: Pod) -> bool:
+    """Tell whether it is one of Herald's speakers."""
+    return SPEAKER_LABELS.items() <= pod.labels.items()
+
+
+def metallb_speaker(own: Self, snapshot: Snapshot) -> ObjectName | None:
+    """Return MetalLB's speaker that has this node's sessions with the routers, if one runs.
+
+    Until it has ended: one that is only asked to end still has them.
+    """
+    if not own.heeds_metallb:
+        return None
+    found = (
+        pod.name
+        for pod in snapshot.pods.values()
+        if pod.node_name == own.node
+        and pod.ready
+        and any(labels.items() <= pod.labels.items() for labels in METALLB_SPEAKER)
+    )
+    return min(found, key=str, default=None)
 
 
 def draining(node: Node) -> bool:

@@ -15,7 +15,7 @@ from speaker.brain.home import Homes
 from speaker.brain.statuses.names import label_value, state_name, status_name
 from speaker.policy.deciding import Deciding
 from speaker.policy.gates import Protocol
-from speaker.policy.view import Self
+from speaker.policy.view import Self, is_speaker
 from speaker.seam.messages import InterfaceReport, OwnerReport, OwnerState
 from speaker.seam.mirror import Mirror
 
@@ -131,7 +131,7 @@ def owner_of(snapshot: Snapshot, own: Self) -> Owner | None:
     found = sorted(
         (pod.name.name, pod.uid)
         for pod in snapshot.pods.values()
-        if pod.node_name == own.node and pod.uid and not pod.terminating
+        if pod.node_name == own.node and pod.uid and not pod.terminating and is_speaker(pod)
     )
     return Owner(*found[0]) if found else None
 
