@@ -38,6 +38,7 @@ LOG = logging.getLogger("kube.driver")
 OnChange: TypeAlias = Callable[[Snapshot, Changes], None]
 Echo: TypeAlias = Callable[[Kind, Json], Any]
 "Gives the parsed value of this very version of an object, or None: who wrote it may have it."
+Deleted: TypeAlias = frozenset[tuple[Kind, ObjectName]]
 
 PROBED = object_path("Namespace", ObjectName("", "kube-system"))
 LINES_A_TURN = 32
@@ -97,6 +98,14 @@ class Watcher:
     def snapshot(self) -> Snapshot:
         """The cluster as it is known now."""
         return self._store.snapshot()
+
+    def deleted(self) -> Deleted:
+        """Return what the snapshot still has although the server says that it was deleted."""
+        return frozenset(
+            (selection.kind, name)
+            for selection, names in zip(self._selections, self._doubted, strict=True)
+            for name in names
+        )
 
     def age_s(self) -> float:
         """Return how old the knowledge of the API is, in seconds."""

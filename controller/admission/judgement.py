@@ -57,6 +57,20 @@ def standing_of(snapshot: Snapshot, before: Standing | None = None) -> Standing:
     return Standing(snapshot, good, frozenset(faults), frozenset(advice))
 
 
+def without(snapshot: Snapshot, deleted: Iterable[tuple[Kind, ObjectName]]) -> Snapshot:
+    """Return the snapshot less the objects named."""
+    maps: dict[str, dict[ObjectName, Any]] = {}
+    faults = dict(snapshot.faults)
+    for kind, name in deleted:
+        field = SHELVES[kind].field
+        maps.setdefault(field, dict(getattr(snapshot, field))).pop(name, None)
+        faults.pop((kind, name), None)
+    if not maps:
+        return snapshot
+    changed: dict[str, Any] = {field: MappingProxyType(objects) for field, objects in maps.items()}
+    return replace(snapshot, faults=MappingProxyType(faults), **changed)
+
+
 def judge(request: Request, standing: Standing, namespace: str) -> Judgement:
     """Return the answer to a request; Herald's objects must be in `namespace`."""
     if request.operation is Operation.DELETE:

@@ -17,35 +17,41 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from controller.admission.certificate import Material
-from controller.admission.judgement import Standing, judge, standing_of
+from controller.admission.judgement import Standing, judge, standing_of, without
 from controller.admission.review import (
     Judgement,
     JunkError,
-    Operation,
     Request,
     answer,
     parse_review,
 )
+from kube.driver import Deleted
 from kube.pod import PodError
-from kube.snapshot import Snapshot
+from kube.snapshot import Kind, Snapshot
 
 LOG = logging.getLogger("controller.admission")
 
 PATH = "/validate"
 NEWS_LIMIT_S = 0.5
-"""How long a forbidden deletion waits for news; the API server waits for some seconds."""
+"""How long what other objects stand in the way of waits for news; the API server waits for 3 s."""
+ALONE = standing_of(Snapshot(listed=frozenset(Kind)))
+"""With nothing else in the cluster: what is refused here is refused for itself."""
 MAX_REVIEW = 8 * 2**20
 """The API server takes requests of up to 3 MiB; a review holds the object twice."""
 
 
 class Webhook:
-    """Judges reviews by the last snapshot it was shown."""
+    """Judges reviews by the last snapshot it was shown, less what `deleted` names of it."""
 
-    def __init__(self, namespace: str, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, namespace: str, registry: CollectorRegistry, deleted: Callable[[], Deleted]
+    ) -> None:
         self._namespace = namespace
+        self._deleted = deleted
         self._snapshot = Snapshot()
         self._changed = asyncio.Event()
-        self._standing: Standing | None = None
+        self._basis: tuple[Snapshot, Deleted] = self._snapshot, frozenset()
+        self._standing = standing_of(self._snapshot)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._reviews = Counter(
@@ -110,23 +116,29 @@ class Webhook:
         return web.Response(status=status, text=f"{text}\n")
 
     async def _judge(self, request: Request) -> Judgement:
-        """Judge by the snapshot; a deletion that it forbids, once more by a newer one.
+        """Judge by the snapshot; where other objects stand in the way, once more by a newer one.
 
-        `kubectl delete -f` deletes a peer and its BFD profile within a millisecond: sooner than a
-        watch tells that the peer is gone.
+        `kubectl delete -f` deletes a peer and its BFD profile within a millisecond, a program a
+        pool and makes the next one: sooner than a watch tells that the former is gone.
         """
         deadline = asyncio.get_running_loop().time() + NEWS_LIMIT_S
         while True:
             self._changed.clear()
-            self._standing = _current(self._standing, self._snapshot)
-            judgement = judge(request, self._standing, self._namespace)
-            if judgement.allowed or request.operation is not Operation.DELETE:
+            judgement = judge(request, self._current(), self._namespace)
+            if judgement.allowed or not judge(request, ALONE, self._namespace).allowed:
                 return judgement
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._changed.wait()
             except TimeoutError:
                 return judgement
+
+    def _current(self) -> Standing:
+        deleted = self._deleted()
+        if self._basis[0] is not self._snapshot or self._basis[1] != deleted:
+            self._basis = self._snapshot, deleted
+            self._standing = standing_of(without(self._snapshot, deleted), self._standing)
+        return self._standing
 
 
 def gauge_expiry(registry: CollectorRegistry, expires: Callable[[], datetime | None]) -> None:
@@ -137,9 +149,3 @@ def gauge_expiry(registry: CollectorRegistry, expires: Callable[[], datetime | N
         registry=registry,
     )
     gauge.set_function(lambda: at.timestamp() if (at := expires()) else 0.0)
-
-
-def _current(standing: Standing | None, snapshot: Snapshot) -> Standing:
-    if standing is not None and standing.snapshot is snapshot:
-        return standing
-    return standing_of(snapshot, standing)

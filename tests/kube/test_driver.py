@@ -281,8 +281,12 @@ def test_deleted_pool_is_gone_within_half_a_second() -> None:
 
     async def story(seen: Seen) -> None:
         api.drop(Kind.IP_ADDRESS_POOL, "metallb-system/a")
-        await pass_time(0.5)
+        await pass_time(0.1)
+        gone = (Kind.IP_ADDRESS_POOL, ObjectName("metallb-system", "a"))
+        assert seen.watcher.deleted() == {gone}
+        await pass_time(0.4)
         assert [name.name for name in seen.snapshot.pools] == ["b"]
+        assert not seen.watcher.deleted()
 
     drive(api, story)
 

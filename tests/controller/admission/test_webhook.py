@@ -1,8 +1,9 @@
 """The webhook over TLS on loopback: reviews, junk, no certificate yet, another certificate."""
 
+import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -15,6 +16,8 @@ from prometheus_client import CollectorRegistry
 
 from controller.admission.certificate import Keys, Material, issue
 from controller.admission.webhook import PATH, Webhook
+from kube.driver import Deleted
+from kube.objects import ObjectName
 from kube.pod import PodError
 from kube.snapshot import Kind, Snapshot
 from tests.builders import HERALD, by_name, pool
@@ -54,9 +57,11 @@ class Caller:
 
 @asynccontextmanager
 async def served(
-    *resources: Any, registry: CollectorRegistry | None = None
+    *resources: Any,
+    registry: CollectorRegistry | None = None,
+    deleted: Callable[[], Deleted] = frozenset,
 ) -> AsyncIterator[tuple[Webhook, Caller]]:
-    webhook = Webhook(HERALD, registry or CollectorRegistry())
+    webhook = Webhook(HERALD, registry or CollectorRegistry(), deleted)
     webhook.on_change(Snapshot(pools=by_name(*resources), listed=frozenset(Kind)))
     port = free_port()
     async with webhook.serving("127.0.0.1", port):
@@ -71,6 +76,36 @@ async def test_judges_by_the_last_snapshot_it_was_shown() -> None:
         overlapping = by_name(pool("first", "192.0.2.0/24"))
         webhook.on_change(Snapshot(pools=overlapping, listed=frozenset(Kind)))
         assert "overlaps with already defined CIDR" in (await caller.ask(good, REVIEW))[1]
+
+
+async def test_object_whose_deletion_is_not_believed_yet_stands_in_nobodys_way() -> None:
+    """A pool that gets another name: deleted, and applied anew in the same second."""
+    good = material()
+    gone = {(Kind.IP_ADDRESS_POOL, ObjectName(HERALD, "first"))}
+    first = pool("first", "192.0.2.0/24")
+    async with served(first, deleted=lambda: frozenset(gone)) as (webhook, caller):
+        webhook.present(good)
+        assert '"allowed": true' in (await caller.ask(good, REVIEW))[1]
+        gone.clear()
+        assert "overlaps with already defined CIDR" in (await caller.ask(good, REVIEW))[1]
+
+
+async def test_conflict_waits_a_moment_for_the_news_that_ends_it() -> None:
+    good = material()
+    loop = asyncio.get_running_loop()
+    without = Snapshot(listed=frozenset(Kind))
+    asked: list[bool] = []
+
+    def deleted() -> Deleted:
+        asked.append(True)
+        if len(asked) == 1:
+            loop.call_soon(webhook.on_change, without)
+        return frozenset()
+
+    async with served(pool("first", "192.0.2.0/24"), deleted=deleted) as (webhook, caller):
+        webhook.present(good)
+        assert '"allowed": true' in (await caller.ask(good, REVIEW))[1]
+    assert len(asked) == 2
 
 
 async def test_junk_gets_a_sentence_and_is_counted() -> None:
@@ -105,7 +140,7 @@ async def test_port_that_is_taken_is_named() -> None:
     with socket.socket() as there:
         there.bind(("127.0.0.1", 0))
         there.listen()
-        webhook = Webhook(HERALD, CollectorRegistry())
+        webhook = Webhook(HERALD, CollectorRegistry(), frozenset)
         with pytest.raises(PodError, match="--webhook-port"):
             async with webhook.serving("127.0.0.1", there.getsockname()[1]):
                 pass
