@@ -33,6 +33,9 @@ CONFIGURATION = (
 )
 STATE = f"{OBJECTS}/configurationstates/controller"
 OVERLAP = "overlaps with already defined CIDR"
+SERVICES = "/api/v1/namespaces/default/services"
+MOVED_S = 4.0
+"""After it Services of a pool that is gone would have moved: they wait for 2 s."""
 LOOK_LIMIT_S = 30.0
 """The controllers look at their certificate every ten seconds or so."""
 
@@ -52,6 +55,11 @@ PEER = herald(
     "router",
     {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.168.4.99", "bfdProfile": "fast"},
 )
+
+
+def load_balancer(name: str) -> Json:
+    spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 def kubectl(lab: Lab, *words: str, **piped: Json) -> "subprocess.CompletedProcess[str]":
@@ -180,6 +188,52 @@ def test_state_of_the_configuration_that_is_deleted_comes_back(lab: Lab) -> None
     until(lambda: state(lab, "Valid") is not None, 20, "a state")
     lab.request("DELETE", STATE)
     until(lambda: state(lab, "Valid") is not None, 20, "the state again")
+
+
+def ingress(lab: Lab) -> dict[str, Json]:
+    """The addresses of all Services of type LoadBalancer."""
+    found = lab.request("GET", "/api/v1/services")["items"]
+    return {
+        each["metadata"]["name"]: each["status"]["loadBalancer"]
+        for each in found
+        if each["spec"]["type"] == "LoadBalancer"
+    }
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param({"renamed": "192.168.4.10-192.168.4.20"}, id="another name"),
+        pytest.param(
+            {"low": "192.168.4.10/31", "high": "192.168.4.12-192.168.4.20"}, id="two of one"
+        ),
+    ],
+)
+def test_pool_deleted_and_applied_otherwise_keeps_its_addresses(
+    lab: Lab, parts: dict[str, str]
+) -> None:
+    """With another pool beside it, so that it is not all pools that are gone."""
+    other = herald("IPAddressPool", "other", {"addresses": ["192.168.4.64/28"]})
+    pools = [herald("IPAddressPool", name, {"addresses": [at]}) for name, at in parts.items()]
+    assert apply(lab, other) == ""
+    for number in range(4):
+        lab.request("POST", SERVICES, load_balancer(f"web{number}"))
+    until(lambda: all(ingress(lab).values()), 20, "addresses for all")
+    before = ingress(lab)
+
+    assert kubectl(lab, "delete", "-n", NAMESPACE, "ipaddresspool/first").returncode == 0
+    assert [apply(lab, each) for each in pools] == ["" for _ in pools]
+
+    lab.request("POST", SERVICES, load_balancer("newcomer"))
+    until(lambda: ingress(lab)["newcomer"], 20, "an address for a new Service")
+    until(lambda: state(lab, "Valid") is not None, 20, "a state")
+    time.sleep(MOVED_S)
+    assert {name: at for name, at in ingress(lab).items() if name in before} == before
+    for name in (*before, "newcomer"):
+        lab.request("DELETE", f"{SERVICES}/{name}")
+    kubectl(
+        lab, "delete", "-n", NAMESPACE, *[f"ipaddresspool/{name}" for name in (*parts, "other")]
+    )
 
 
 def test_frozen_controllers_hold_nobody_up_for_long(lab: Lab) -> None:
