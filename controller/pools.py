@@ -18,6 +18,7 @@ from kube.faults import Fault
 from kube.objects import Address
 from kube.selectors import LabelSelector, any_matches
 from kube.snapshot import Kind
+from kube.unusable import usable_parts
 
 MAX_INT64 = 2**63 - 1
 """What the status says of a pool with more addresses than its 64-bit fields can hold."""
@@ -143,7 +144,8 @@ def _pool(good: configuration.Pool) -> Pool:
     fence = good.allocation
     spans: dict[int, list[Span]] = {}
     for each in good.ranges:
-        spans.setdefault(each.version, []).append((int(each.first), int(each.last)))
+        for part in usable_parts(each):
+            spans.setdefault(each.version, []).append((int(part.first), int(part.last)))
     return Pool(
         name=good.name,
         spans={version: tuple(sorted(found)) for version, found in spans.items()},

@@ -14,6 +14,7 @@ from kube.crds import IPAddressPool
 from kube.faults import Reason
 from kube.objects import ObjectName
 from kube.ranges import AddressRange, RangeError, parse_range
+from kube.unusable import unusable_words
 
 
 def usable_pools(
@@ -97,6 +98,9 @@ def _parse(obj: IPAddressPool, findings: Findings) -> Pool:
             ranges.append(parse_range(text))
         except RangeError as error:
             findings.refuse(name, f"spec.addresses[{position}]", str(error), Reason.BAD_RANGE)
+            continue
+        if words := unusable_words(ranges[-1]):
+            findings.refuse(name, f"spec.addresses[{position}]", words, Reason.BAD_RANGE)
     if not spec.addresses:
         text = "pool has no prefixes defined: write a CIDR or a range start-end"
         findings.refuse(name, "spec.addresses", text, Reason.BAD_RANGE)

@@ -93,6 +93,10 @@ def _order(range_: AddressRange) -> tuple[int, int]:
 
 def parse_range(text: str) -> AddressRange:
     """Return the range of a CIDR (host bits are masked off, as in MetalLB) or of `start-end`."""
+    if "%" in text:
+        raise RangeError(
+            f'invalid range "{text}": a zone is one machine\'s own name of a link: write it without'
+        )
     if "/" in text:
         return _from_cidr(text)
     start, dash, end = text.partition("-")

@@ -36,8 +36,15 @@ def one(*ranges: str, **spec: Any) -> Pool:
         ),
         pytest.param(["1.2.3.0/31", "1000::/127"], True, 1, 2, id="nothing is avoided in IPv6"),
         pytest.param(["1.2.3.0/32"], True, 0, 0, id="avoided /32 is empty, not -1"),
-        pytest.param(["0.0.0.0/0"], False, 2**32, 0, id="everything"),
-        pytest.param(["0.0.0.0/0"], True, 2**32 - 2**25, 0, id="everything but the edges"),
+        pytest.param(["10.0.0.0/8"], True, 2**24 - 2**17, 0, id="a /8 but its edges"),
+        pytest.param(
+            ["0.0.0.0/0"],
+            False,
+            2**32 - 2 * 2**24 - 2 * 2**28 - 2**16,
+            0,
+            id="everything but what nobody can have",
+        ),
+        pytest.param(["240.0.0.0/4"], False, 2**28 - 1, 0, id="reserved on purpose, no broadcast"),
         pytest.param(["fd00::/48", "fd01::/127"], False, 0, 2**80 + 2, id="a /48 and a bit"),
     ],
 )
@@ -144,3 +151,28 @@ def test_fence_with_only_a_priority_is_open() -> None:
 
 def test_network_of_one_address() -> None:
     assert one("192.0.2.7/32").capacity(4) == ip_network("192.0.2.7/32").num_addresses
+
+
+@given(st.sampled_from(("126.255.255.0", "223.255.255.0", "169.253.255.0", "0.255.255.0")))
+def test_capacity_of_a_pool_beside_what_nobody_can_have_equals_what_it_gives(base: str) -> None:
+    first = int(ip_address(base))
+    found = pools(pool("p", f"{base}-{ip_address(first + 300)}", avoidBuggyIPs=True))
+    ledger = Ledger()
+    ledger.replace_pools(found, frozenset(), 0.0)
+    space = ledger.space("p", 4)
+    assert space is not None
+    given_ = []
+    while (address := space.lowest(0.0)) is not None:
+        space.take(address)
+        given_.append(address)
+
+    [count] = count_pools(ledger)
+    assert count.total_v4 == count.used_v4 == len(given_)
+    assert all(found.holding(ip_address(each)) for each in given_)
+
+
+def test_pool_of_addresses_that_no_status_can_hold_is_refused() -> None:
+    found = pools(pool("mapped", "::ffff:10.7.0.0/120"), pool("good", "192.0.2.0/24"))
+
+    assert [each.name for each in found.ranked] == ["good"]
+    assert "write 10.7.0.0/24" in found.refused["mapped"].sentence
