@@ -52,7 +52,9 @@ class NodeProxy:
         self._programmed: Services = {}
 
     async def start(self, services: Services) -> None:
-        """Program everything and open the health check ports."""
+        """Program everything and open the health check ports, if it does not run already."""
+        if self.running:
+            return
         self.running = True
         self._rebuild(services)
         await self._serve_health_checks(services)

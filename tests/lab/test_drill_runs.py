@@ -18,7 +18,7 @@ HERALD = Path(sys.executable).parent / "herald"
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_a_drill_that_is_ended_in_the_middle_leaves_nothing(end: signal.Signals) -> None:
-    command = [HERALD, "drill", "run", "l2-drain", "--nodes", "2", "--runs", "1"]
+    command = [str(HERALD), "drill", "run", "l2-drain", "--nodes", "2", "--runs", "1"]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as drill:

@@ -44,6 +44,7 @@ def test_each_process_has_the_privileges_of_its_container_only(lab: Lab) -> None
     assert capabilities(lab, "bgp@node1") == 0
 
 
+@pytest.mark.timeout(300)
 def test_rolling_update_of_the_speakers_loses_nothing(lab: Lab) -> None:
     rig = Rig(lab, layer2=True, policy="Cluster")
     list(lab.apply(objects.base()))
@@ -51,9 +52,9 @@ def test_rolling_update_of_the_speakers_loses_nothing(lab: Lab) -> None:
     annotations = {"metadata": {"annotations": {"test/rolled": "once"}}}
     with Probes(lab, rig.address, arp=True) as probes:
         lab.patch(SPEAKERS, {"spec": {"template": annotations}})
-        until(lambda: rolled_out(lab), 90, "every speaker replaced and ready")
+        until(lambda: rolled_out(lab), 150, "every speaker replaced and ready")
         seen = probes.stop()
-    figures = measure_run(seen.clients, seen.arp, seen.routes, 0.0, "")
+    figures = measure_run(seen.clients, seen.arp, seen.routes, 0.0)
     assert figures.lost == 0, figures
     assert figures.sent > 1000
 

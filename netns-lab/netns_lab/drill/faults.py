@@ -21,6 +21,7 @@ CUT_S = 0.5
 PARTITION_S = 2.0
 OUTAGE_LEAD_S = 1.0
 PROXY_AWAY_S = 2.0
+PROXY_LATE_S = 1.0
 EXIT_LIMIT_S = 30.0
 "A speaker has its whole grace period to hand over."
 BYSTANDERS = ("client", "watcher", "router")
@@ -123,6 +124,22 @@ def endpoint_unready(scene: Scene) -> float:
     return at
 
 
+def endpoint_back(scene: Scene) -> float:
+    """Give the node a ready backend while its service proxy is away; that is back a second later.
+
+    What counts is the time from the backend's readiness.
+    """
+    scene.undo.callback(scene.lab.start_proxy, scene.target)
+    # Rules of a backend that was there before would serve the new one, if it got the same address.
+    scene.rig.wait_unserved(scene.target)
+    scene.lab.stop_proxy(scene.target)
+    scene.rig.place(scene.rig.nodes)
+    at = time.monotonic()
+    time.sleep(PROXY_LATE_S)
+    scene.lab.start_proxy(scene.target)
+    return at
+
+
 def proxy_restarted(scene: Scene) -> float:
     """Take the node's service proxy away for two seconds; its rules stay."""
     scene.undo.callback(scene.lab.start_proxy, scene.target)
@@ -157,6 +174,12 @@ def bfd_profile_removed(scene: Scene) -> None:
     scene.rig.wait_routes(len(scene.rig.nodes))
 
 
+def health_gates_off(scene: Scene) -> None:
+    """Let the node's brain ask no service proxy whether it serves."""
+    scene.undo.callback(_brain_with, scene, [])
+    _brain_with(scene, ["--health-gates", "off"])
+
+
 def began(stamp: dict[str, Any]) -> float:
     """Return the moment of a stamp."""
     return float(stamp["at_ns"]) / 1e9
@@ -170,6 +193,20 @@ def _apply_peer(scene: Scene, *, bfd: bool) -> None:
 def _bfd_runs(scene: Scene) -> bool:
     # FRR keeps trying; what counts is whether a session is up.
     return '"status":"up"' in scene.lab.vtysh("show bfd peers json").replace(" ", "")
+
+
+def _brain_with(scene: Scene, options: list[str]) -> None:
+    brain = process_name("brain", scene.target)
+    before = _starts(scene, brain)
+    scene.lab.set_options(brain, options)
+    scene.lab.signal(brain, signal.SIGTERM)
+    until("the brain's new start", lambda: _starts(scene, brain) > before, EXIT_LIMIT_S)
+    scene.rig.wait_ready()
+
+
+def _starts(scene: Scene, process: str) -> int:
+    found = (p["starts"] for p in scene.lab.status()["processes"] if p["process"] == process)
+    return int(next(found))
 
 
 def _killed(scene: Scene, process: str) -> float:

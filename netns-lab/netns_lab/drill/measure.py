@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 
-from netns_lab.drill.series import ArpSeries, ClientSeries, Flow, RouteChange
+from netns_lab.drill.series import ArpSeries, ClientSeries, ExpectedChange, Flow, RouteChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,17 @@ def measure_run(
     arp: ArpSeries | None,
     route: Iterable[RouteChange] | None,
     fault_s: float,
-    removed_next_hop: str | None = None,
+    path: ExpectedChange | None = None,
     known_s: Mapping[str, float] = MappingProxyType({}),
 ) -> RunFigures:
-    """Return the figures of a run; `removed_next_hop` is the one the fault takes away.
+    """Return the figures of a run; `path` is what the fault does to the router's route.
 
     `known_s` are the marks that the probes cannot see: when the fault was detected, and acted upon.
     """
     by_client = {name: measure_client(series) for name, series in clients.items()}
     of_clients = by_client.values()
     has_tcp = any(series.connections for series in clients.values())
-    changed = None if route is None else route_change_s(route, fault_s, removed_next_hop)
+    changed = None if route is None else route_change_s(route, fault_s, path)
     marks = {name: _ms(at - fault_s) for name, at in known_s.items()}
     marks |= {} if arp is None else arp_marks_ms(arp, fault_s)
     if changed is not None:
@@ -134,13 +134,13 @@ def moves(arp: ArpSeries) -> int:
 
 
 def route_change_s(
-    changes: Iterable[RouteChange], fault_s: float, removed_next_hop: str | None
+    changes: Iterable[RouteChange], fault_s: float, expected: ExpectedChange | None
 ) -> float | None:
-    """Return when the router's route first lacked the next hop (or changed at all), or None."""
+    """Return when the router's route first was as expected, or None; any change counts if None."""
     for change in changes:
         if change.at_s < fault_s:
             continue
-        if removed_next_hop is None or removed_next_hop not in change.next_hops:
+        if expected is None or (expected.next_hop in change.next_hops) is expected.arrives:
             return change.at_s
     return None
 

@@ -97,6 +97,18 @@ class Rig:
 
         until(f"{count} BFD sessions", there, SETTLE_LIMIT_S)
 
+    def wait_unserved(self, node: str) -> None:
+        """Return when the node's service proxy says that no backend serves there."""
+        service = self.lab.get(SERVICE_PATH) or {}
+        port = service["spec"]["healthCheckNodePort"]
+        url = f"http://{self.lab.plan.node(node).lan_v4}:{port}/healthz"
+        ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "1", url]
+
+        def said() -> bool:
+            return self.lab.exec(node, ask).stdout == "503"
+
+        until(f"503 from {url}", said, SETTLE_LIMIT_S)
+
     def next_hops(self) -> list[str]:
         """Return the next hops of the router's kernel route for the address."""
         answer = self.lab.exec("router", ["ip", "-j", "route", "show", self.address])

@@ -13,6 +13,7 @@ from netns_lab.drill.probes import Probes
 from netns_lab.drill.results import ControlResult, DrillResult, Run
 from netns_lab.drill.rig import Rig
 from netns_lab.drill.scenarios import Backends, Scenario
+from netns_lab.drill.series import ExpectedChange
 from netns_lab.drill.timeline import Timeline
 from netns_lab.lab import Lab
 from netns_lab.orders import LabError
@@ -83,9 +84,10 @@ def _settle(scenario: Scenario, rig: Rig) -> str:
     """Bring the rig to the state a run starts from; return the node that the fault shall hit."""
     if not scenario.layer2:
         target = rig.nodes[0]
-        rig.settle(_backends(scenario, rig, target))
+        backends = _backends(scenario, rig, target)
+        rig.settle(backends)
         rig.wait_bfd(len(rig.nodes))  # first: a session that BFD ends takes its routes along
-        rig.wait_routes(len(rig.nodes))
+        rig.wait_routes(len(rig.nodes if scenario.policy == "Cluster" else backends))
         return target
     # Any endpoint lets the address have an owner; then the backends go where they shall be.
     rig.settle(tuple(rig.backends) or rig.nodes[-1:])
@@ -118,8 +120,8 @@ def _measured(
     names = rig.names()
     if seen.arp is not None:
         _check_owner(names.get(owner_at(seen.arp, fault_s) or ""), target)
-    gone = rig.lab.plan.node(target).lan_v4
-    figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, gone, known)
+    path = ExpectedChange(rig.lab.plan.node(target).lan_v4, arrives=scenario.arrives)
+    figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, path, known)
     drawn = timeline.draw(seen.clients, seen.arp, seen.routes or (), fault_s, figures.marks, names)
     return Run(figures, drawn)
 

@@ -53,6 +53,8 @@ class Scenario:
     after_s: float = 2.0
     "How long to watch after the fault."
     nodes_min: int = 2
+    arrives: bool = False
+    "The fault brings the node's path to the router instead of taking it away."
 
 
 # What must hold, on any machine that can run the lab: bounds on behaviour, with room for noise.
@@ -64,6 +66,7 @@ ARP_SOON = Budget(Key.ARP_SILENCE_MS, worst=800)
 ARP_KEPT = Budget(Key.ARP_SILENCE_MS, worst=400)
 DOUBLE_SHORT = Budget(Key.DUAL_ANSWER_MS, worst=300)
 ROUTE_GONE = Budget(Key.ROUTE_CHANGE_MS, worst=400)
+ROUTE_LATE = Budget(Key.ROUTE_CHANGE_MS, least=1000 * faults.PROXY_LATE_S, worst=4000)
 
 # What is aimed at: reported beside the figures, met or not.
 L2_CRASH_AIM = Budget(Key.LONGEST_GAP_MS, median=400, worst=800)
@@ -223,6 +226,24 @@ SCENARIOS = (
         control=CALIBRATION,
         backends=Backends.EVERYWHERE,
         policy="Local",
+    ),
+    Scenario(
+        name="local-endpoint-back",
+        suite="policy",
+        summary="Local: a backend comes to a node whose kube-proxy is away for a second more.",
+        layer2=False,
+        inject=faults.endpoint_back,
+        budgets=(NOTHING_LOST, ROUTE_LATE),
+        aims=(),
+        control=Control(
+            "the node's speaker has its health gates off",
+            faults.endpoint_back,
+            (NOTHING_LOST,),
+            prepare=faults.health_gates_off,
+        ),
+        policy="Local",
+        after_s=3.0,
+        arrives=True,
     ),
     Scenario(
         name="kube-proxy-restart",

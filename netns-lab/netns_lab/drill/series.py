@@ -65,3 +65,11 @@ class RouteChange:
 
     at_s: float
     next_hops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedChange:
+    """What a fault does to the router's route: it takes a next hop away, or brings it."""
+
+    next_hop: str
+    arrives: bool = False

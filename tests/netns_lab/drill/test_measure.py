@@ -9,7 +9,7 @@ from netns_lab.drill.measure import (
     measure_client,
     measure_run,
 )
-from netns_lab.drill.series import ClientSeries, Connection, RouteChange
+from netns_lab.drill.series import ClientSeries, Connection, ExpectedChange, RouteChange
 from tests.netns_lab.drill.series_of import STEP_S, client, flow, watcher
 
 STEP_MS = STEP_S * 1000
@@ -69,7 +69,7 @@ def test_a_run_is_as_bad_as_its_worst_client_and_has_its_marks() -> None:
         watcher(3, old=(0, 1.0), new=(1.35, 3)),
         route,
         fault_s=1.0,
-        removed_next_hop="a",
+        path=ExpectedChange("a"),
     )
 
     assert run.lost == 40
@@ -95,3 +95,11 @@ def test_broken_connections_are_counted_where_there_were_any() -> None:
 def test_what_the_probes_cannot_see_is_a_mark_too() -> None:
     run = measure_run({}, None, None, 1.0, known_s={"detected": 1.3, "taken": 1.301})
     assert run.marks == {"detected": 300.0, "taken": 301.0}
+
+
+def test_a_path_that_the_fault_brings_is_there_when_the_router_has_it() -> None:
+    route = (RouteChange(1.2, ("b", "c")), RouteChange(2.1, ("a", "b", "c")))
+
+    run = measure_run({}, None, route, 1.0, ExpectedChange("a", arrives=True))
+
+    assert run.route_change_ms == pytest.approx(1100)
