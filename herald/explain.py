@@ -2,60 +2,54 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any
 
 import click
 
+from controller.explain import Explanation
 from controller.explain import explain as explain_allocation
-from herald.output import NOT_FINE, Failure, output_option, print_json
-from herald.reach import Reach, all_status, find_reach, reach_options
-from herald.trace import (
-    AddressTrace,
-    MoveTrace,
-    NodeTrace,
-    dropped,
-    faults,
-    moves,
-    node_troubles,
-    trace,
-)
-from kube.api import collection_path
+from herald.cluster import read_snapshot, speaker_troubles
+from herald.moves import MoveTrace, moves
+from herald.output import NOT_FINE, Failure, class_option, output_option, print_json
+from herald.reach import Reach, all_status, find_reach, reach_options, reasons
+from herald.scope import scope_of
+from herald.trace import AddressTrace, NodeTrace, addresses, trace
+from herald.troubles import dropped, fault_words, faults, node_troubles, unheard
 from kube.objects import Address, ObjectName
-from kube.snapshot import Kind, Snapshot
-from kube.store import Store
+from kube.snapshot import Snapshot
+from netns_lab.program import program
 
 PROTOCOLS = ("layer2", "bgp")
-KINDS = (Kind.SERVICE, Kind.NAMESPACE, Kind.POD, Kind.IP_ADDRESS_POOL)
-"""What the controller's explanation reads."""
 
 
 @click.command(epilog="Example: herald explain default/nginx, or: herald explain 192.168.4.10")
 @click.argument("target", metavar="SERVICE|IP")
 @click.option("--all", "every", is_flag=True, help="Show open gates of each node too.")
-@click.option("--lb-class", default=None, help="The load balancer class that Herald serves.")
+@class_option
 @reach_options
 @output_option
 def explain(target: str, every: bool, lb_class: str | None, output: str, **where: Any) -> None:
     """Say why a Service or an address is announced where it is, or why it isn't.
 
-    SERVICE is NAMESPACE/NAME, or a name in the namespace default. Exit status 1 when it has no
-    address, or one that nobody announces.
+    SERVICE is NAMESPACE/NAME, or a name in the namespace default. Lines with `!` are what is wrong
+    with objects and nodes that concern it. Exit status 1 when it has no address, or one that nobody
+    announces.
     """
     reach = find_reach(**where)
-    snapshot = read_snapshot(reach, where["herald_namespace"])
+    snapshot = read_snapshot(reach)
     names = _services(snapshot, target)
-    sentences = [explain_allocation(snapshot, name, lb_class).sentence for name in names]
-    traces, wrong = _traces(reach, snapshot, names)
+    explained = [explain_allocation(snapshot, name, lb_class) for name in names]
+    sentences = [each.sentence for each in explained]
+    traces, found = _traces(reach, snapshot, names, explained)
     if output == "json":
-        found = [asdict(each) for each in traces]
-        print_json({"services": sentences, "addresses": found, "faults": wrong})
+        shown = [asdict(each) for each in traces]
+        own = {"faults": found.wrong, "dropped": found.dropped, "other_faults": found.others}
+        print_json({"services": sentences, "addresses": shown} | own)
     else:
-        for line in (*sentences, *_lines(traces, every=every)):
+        for line in (*sentences, *_lines(traces, every=every), *found.lines()):
             click.echo(line)
-        for sentence in wrong:
-            click.echo(f"! {sentence}")
     fine = bool(traces) and all(each.well for each in traces) and any(t.wanted for t in traces)
     sys.exit(0 if fine else NOT_FINE)
 
@@ -65,31 +59,35 @@ def explain(target: str, every: bool, lb_class: str | None, output: str, **where
 @reach_options
 @output_option
 def why_moved(address: str, output: str, **where: Any) -> None:
-    """Say which node has had an address, and why it went from one to the other."""
+    """Say which node has had an address, and why it went from one to the other.
+
+    Exit status 1 when a node did not answer, so that its part is missing, or when no node knows the
+    address.
+    """
     wanted = _address(address)
     if wanted is None:
         raise click.BadParameter(f"{address!r} is not an IP address", param_hint="IP")
-    found = moves(all_status(find_reach(**where)), str(wanted))
+    reach = find_reach(**where)
+    pages = all_status(reach)
+    found = moves(pages, str(wanted))
+    wrong = speaker_troubles(len(pages), reach.namespace)
+    wrong += [str(each) for each in unheard(pages, reasons(reach, pages))]
+    heard = any(page is not None for page in pages.values())
+    known = bool(found) or any(each.address == str(wanted) for each in addresses(pages))
+    if heard and not known:
+        wrong.append(
+            f"no node that answers knows {wanted}: `{program()} status` shows the addresses in use"
+        )
     if output == "json":
-        print_json([asdict(each) for each in found])
-    elif not found:
-        click.echo(f"{wanted} has not moved since the speakers' brains started")
+        print_json({"moves": [asdict(each) for each in found], "troubles": wrong})
     else:
-        for each in found:
-            click.echo(_move_line(each))
-
-
-def read_snapshot(reach: Reach, namespace: str) -> Snapshot:
-    """Read what the controller's explanation needs from the API server."""
-    store = Store()
-    for kind in KINDS:
-        own = kind in (Kind.POD, Kind.IP_ADDRESS_POOL)
-        answer = reach.get(collection_path(kind, namespace if own else ""))
-        if answer is not None:
-            listing = store.listing(kind)
-            listing.add(answer.get("items") or ())
-            listing.finish()
-    return store.snapshot()
+        for move in found:
+            click.echo(_move_line(move))
+        if known and not found:
+            click.echo(f"{wanted} has not moved since the speakers' brains started")
+        for sentence in wrong:
+            click.echo(f"! {sentence}")
+    sys.exit(NOT_FINE if wrong else 0)
 
 
 def _services(snapshot: Snapshot, target: str) -> list[ObjectName]:
@@ -99,26 +97,53 @@ def _services(snapshot: Snapshot, target: str) -> list[ObjectName]:
         return [ObjectName(namespace if slash else "default", name)]
     found = [s.name for s in snapshot.services.values() if address in s.ingress]
     if not found:
-        raise Failure(f"no Service has the address {address}: see `herald status` for those in use")
+        raise Failure(
+            f"no Service has the address {address}: see `{program()} status` for those in use"
+        )
     return sorted(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """What is wrong, as sentences: what concerns the Services, and how much else there is."""
+
+    wrong: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    others: int = 0
+
+    def lines(self) -> Iterator[str]:
+        yield from (f"! {each}" for each in self.wrong)
+        yield from (f"- {each}" for each in self.dropped)
+        if self.others:
+            plural = "faults" if self.others > 1 else "fault"
+            yield f"{self.others} other {plural}: see `{program()} status`"
+
+
 def _traces(
-    reach: Reach, snapshot: Snapshot, names: list[ObjectName]
-) -> tuple[list[AddressTrace], list[str]]:
+    reach: Reach, snapshot: Snapshot, names: list[ObjectName], explained: list[Explanation]
+) -> tuple[list[AddressTrace], _Faults]:
     """Return what the nodes say of the Services' addresses, and of what is wrong."""
     services = [snapshot.services[name] for name in names if name in snapshot.services]
     wanted = dict.fromkeys(str(address) for each in services for address in each.ingress)
     if not services:
-        return [], []
+        return [], _Faults()
     pages = all_status(reach)
-    wrong = [f"{f['object']}: {f['field']}: {f['sentence']}" for _, f in faults(pages)]
-    wrong += node_troubles(pages) + dropped(pages)
     found = [trace(pages, address, protocol) for address in wanted for protocol in PROTOCOLS]
-    return found, wrong
+    scope = scope_of(snapshot, services, explained, found)
+    every = [(fault_words(each), scope.has(each)) for each in faults(pages)]
+    every += [
+        (str(each), scope.touches(each)) for each in node_troubles(pages, reasons(reach, pages))
+    ]
+    wrong = (
+        *speaker_troubles(len(pages), reach.namespace),
+        *(sentence for sentence, ours in every if ours),
+    )
+    others = sum(not ours for _, ours in every)
+    return found, _Faults(wrong, tuple(dropped(pages)), others)
 
 
 def _lines(traces: list[AddressTrace], *, every: bool) -> Iterator[str]:
+    asked_for = {each.address for each in traces if each.wanted}
     for each in traces:
         yield ""
         if not each.nodes:
@@ -126,10 +151,11 @@ def _lines(traces: list[AddressTrace], *, every: bool) -> Iterator[str]:
             continue
         if not each.wanted:
             yield f"{each.address} by {each.protocol}: nobody asks for it"
-            yield from (f"  {line}" for line in _closed_lines(each.nodes[0]))
+            # Where the other protocol announces it, that is as it was meant.
+            if every or each.address not in asked_for:
+                yield from (f"  {line}" for line in _closed_lines(each.nodes[0]))
             continue
-        who = ", ".join(each.active) or "nobody"
-        yield f"{each.address} by {each.protocol}: announced by {who}"
+        yield f"{each.address} by {each.protocol}: announced by {each.who}"
         for node in each.nodes:
             yield from _node_lines(node, every=every)
         if not every:
@@ -162,6 +188,8 @@ def _move_line(move: MoveTrace) -> str:
     line = f"{move.ago_s:8.1f} s ago  {move.interface}  {path}: {move.cause}"
     if move.other:
         line += f"; {move.before or 'before'}: {move.other}"
+    if move.taking_ms is not None:
+        line += f"; taken {move.taking_ms:.0f} ms after {move.noticed}"
     return line
 
 

@@ -39,6 +39,13 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def class_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--lb-class`."""
+    return click.option(
+        "--lb-class", metavar="CLASS", help="The load balancer class that Herald serves."
+    )(command)
+
+
 def failures(
     *kinds: type[Exception],
 ) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:

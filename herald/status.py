@@ -1,35 +1,93 @@
 """`herald status`: nodes, addresses and what is not as it should be, at one glance."""
 
 import sys
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
-from herald.output import NOT_FINE, output_option, print_json, print_table
-from herald.reach import all_status, find_reach, reach_options
-from herald.trace import Pages, addresses, dropped, owns, troubles
+from herald.cluster import (
+    Controllers,
+    controller_troubles,
+    controllers_of,
+    read_snapshot,
+    service_troubles,
+    speaker_troubles,
+)
+from herald.output import (
+    NOT_FINE,
+    Failure,
+    class_option,
+    output_option,
+    print_json,
+    print_table,
+)
+from herald.reach import Reach, all_status, find_reach, reach_options, reasons
+from herald.trace import Pages, addresses, owns
+from herald.troubles import advice, dropped, troubles
+
+MOST = 20
+"""Sentences of one sort that a terminal gets; `-o json` has all."""
 
 
 @click.command(epilog="Example: herald status -o json")
+@class_option
 @reach_options
 @output_option
-def status(output: str, **where: Any) -> None:
+def status(lb_class: str | None, output: str, **where: Any) -> None:
     """Show every node's speaker, who announces which address, and what is wrong.
 
-    Exit status 1 when something is.
+    Lines with `!` are what is wrong, also with Services that have no address; lines with `-` are
+    worth knowing. Exit status 1 when something is wrong.
     """
-    pages = all_status(find_reach(**where))
-    wrong = troubles(pages)
+    reach = find_reach(**where)
+    pages = all_status(reach)
+    known = _known(reach, lb_class)
+    wrong = [
+        *speaker_troubles(len(pages), reach.namespace),
+        *known.wrong,
+        *troubles(pages, reasons(reach, pages)),
+    ]
+    notes = [*known.notes, *advice(pages), *dropped(pages)]
     if output == "json":
-        print_json({"nodes": pages, "troubles": wrong})
+        leader = {"pods": known.controllers.ready, "leader": known.controllers.leader}
+        print_json({"nodes": pages, "controllers": leader, "troubles": wrong, "notes": notes})
     else:
         _print_nodes(pages)
         _print_addresses(pages)
-        for sentence in wrong:
-            click.echo(f"! {sentence}")
-        for sentence in dropped(pages):
-            click.echo(f"- {sentence}")
+        _print_sentences("!", wrong)
+        _print_sentences("-", notes)
     sys.exit(NOT_FINE if wrong else 0)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the API server says."""
+
+    controllers: Controllers
+    wrong: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _known(reach: Reach, lb_class: str | None) -> _Known:
+    """Ask the API server; that it can't be asked is one of the troubles, for the nodes can be."""
+    try:
+        snapshot = read_snapshot(reach)
+        controllers = controllers_of(reach, snapshot)
+    except Failure as error:
+        nothing = f"nothing is known of the Services and the controller: {error.message}"
+        return _Known(Controllers((), ""), wrong=[nothing])
+    lacking, lesser = service_troubles(snapshot, lb_class)
+    return _Known(
+        controllers, [*controller_troubles(controllers, reach.namespace), *lacking], lesser
+    )
+
+
+def _print_sentences(mark: str, sentences: list[str]) -> None:
+    for sentence in sentences[:MOST]:
+        click.echo(f"{mark} {sentence}")
+    if len(sentences) > MOST:
+        click.echo(f"{mark} and {len(sentences) - MOST} more: -o json has them all")
 
 
 def _print_nodes(pages: Pages) -> None:
@@ -65,7 +123,7 @@ def _print_addresses(pages: Pages) -> None:
         (
             each.address,
             each.protocol,
-            ", ".join(each.active) or "nobody",
+            each.who,
             ", ".join(f"{n.node} ({n.closed[0]['gate']})" for n in each.nodes if not n.may),
             each.pool,
             ", ".join(each.services),

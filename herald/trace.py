@@ -3,22 +3,17 @@
 Pure: pages in, values out. A page is what `speaker.brain.status` made; nothing is decided anew.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Any
 
-from herald.words import DROPPED, ORDINARY, OWNERSHIP, words
+from herald.words import OWNERSHIP, words
 
 Json = dict[str, Any]
 Pages = Mapping[str, Json | None]
 """Status pages by node; None for a node that doesn't answer."""
-
-OLD_S = 20.0
-"""An API server that is silent for longer is worth a word."""
-SAME_MOVE_S = 3.0
-"""Two nodes' records of one move are this close: reports are immediate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +44,11 @@ class AddressTrace:
     pool: str
     nodes: tuple[NodeTrace, ...]
     wanted: bool
+    reported: tuple[tuple[str, str], ...] = ()
+    "Nodes whose brain does not answer and that others leave it to, each with one that says so."
+    advertisements: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    "Whom its routes are for."
 
     @property
     def active(self) -> tuple[str, ...]:
@@ -58,13 +58,22 @@ class AddressTrace:
     @property
     def well(self) -> bool:
         """Whether it is announced, or nobody wants that."""
-        return bool(self.active) or not self.wanted
+        return bool(self.active or self.reported) or not self.wanted
+
+    @property
+    def who(self) -> str:
+        """Who announces it, in words."""
+        hearsay = (
+            f"{owner} (by {teller}'s report; its brain does not answer)"
+            for owner, teller in self.reported
+        )
+        return ", ".join((*self.active, *hearsay)) or "nobody"
 
 
 def addresses(pages: Pages) -> list[AddressTrace]:
     """Return every address and protocol that some node knows, in the order of the addresses."""
     entries = _entries(pages)
-    return [_trace(*key, entries[key]) for key in sorted(entries, key=_place)]
+    return [_trace(pages, *key, entries[key]) for key in sorted(entries, key=_place)]
 
 
 def _place(key: tuple[str, str]) -> tuple[int, int, str]:
@@ -75,7 +84,7 @@ def _place(key: tuple[str, str]) -> tuple[int, int, str]:
 
 def trace(pages: Pages, address: str, protocol: str) -> AddressTrace:
     """Return what all nodes say of one address."""
-    return _trace(address, protocol, _entries(pages).get((address, protocol), []))
+    return _trace(pages, address, protocol, _entries(pages).get((address, protocol), []))
 
 
 def _entries(pages: Pages) -> dict[tuple[str, str], list[tuple[str, Json, Json]]]:
@@ -88,7 +97,9 @@ def _entries(pages: Pages) -> dict[tuple[str, str], list[tuple[str, Json, Json]]
     return found
 
 
-def _trace(address: str, protocol: str, said: list[tuple[str, Json, Json]]) -> AddressTrace:
+def _trace(
+    pages: Pages, address: str, protocol: str, said: list[tuple[str, Json, Json]]
+) -> AddressTrace:
     first = said[0][2] if said else {"services": (), "pool": ""}
     at_home = any(owns(page, entry) for _, page, entry in said)
     return AddressTrace(
@@ -98,7 +109,26 @@ def _trace(address: str, protocol: str, said: list[tuple[str, Json, Json]]) -> A
         pool=str(first["pool"]),
         nodes=tuple(_node(node, page, entry, at_home=at_home) for node, page, entry in said),
         wanted=any(entry["wanted"] for _, _, entry in said),
+        reported=tuple(_reported(pages, said).items()),
+        advertisements=_each(entry["advertisements"] for _, _, entry in said),
+        peers=_each((r["peer"] for r in entry.get("routes", ())) for _, _, entry in said),
     )
+
+
+def _reported(pages: Pages, said: list[tuple[str, Json, Json]]) -> dict[str, str]:
+    """Return who has the address where only others can tell, with the first that does."""
+    found: dict[str, str] = {}
+    for node, page, entry in said:
+        nics = homes(page, entry["address"])
+        for each in entry.get("owners", ()):
+            other = each["state"] == "other" and each["interface"] in nics
+            if other and pages.get(each["owner"]) is None:
+                found.setdefault(each["owner"], node)
+    return found
+
+
+def _each(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for texts in lists for text in texts))
 
 
 def _node(node: str, page: Json, entry: Json, *, at_home: bool) -> NodeTrace:
@@ -175,137 +205,3 @@ def _bgp(page: Json, entry: Json) -> tuple[bool, str]:
     if entry["de_preferred"]:
         parts.append("as the last choice")
     return active, "; ".join(parts) or "announces nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class MoveTrace:
-    """One move, as the nodes saw it."""
-
-    ago_s: float
-    interface: str
-    before: str
-    after: str
-    cause: str
-    "In words: what the node that has it now says."
-    other: str
-    "What the node that had it says of it, in words, if that adds anything."
-
-
-def moves(pages: Pages, address: str) -> list[MoveTrace]:
-    """Return the moves of an address, oldest first, each once."""
-    seen = sorted(_seen(pages, address), key=lambda each: -each[1])
-    groups: list[list[tuple[str, float, Json]]] = []
-    for node, ago_s, move in seen:
-        for group in groups:
-            _, other_s, other = group[0]
-            same = all(other[key] == move[key] for key in ("interface", "from", "to"))
-            if same and abs(other_s - ago_s) < SAME_MOVE_S:
-                group.append((node, ago_s, move))
-                break
-        else:
-            groups.append([(node, ago_s, move)])
-    return [_merged(group) for group in groups]
-
-
-def _seen(pages: Pages, address: str) -> Iterator[tuple[str, float, Json]]:
-    for node, page in pages.items():
-        if page is None:
-            continue
-        # Each node counts on a clock of its own; only ages can be compared.
-        for move in page["moves"]:
-            if move["address"] == address and move["interface"] in homes(page, address):
-                yield node, page["now_s"] - move["at_s"], move
-
-
-def _merged(group: list[tuple[str, float, Json]]) -> MoveTrace:
-    by_node = {node: move for node, _, move in group}
-    _, ago_s, move = group[0]
-    taker, giver = by_node.get(move["to"]), by_node.get(move["from"])
-    cause = (taker or giver or move)["cause"]
-    other = words(giver["cause"]) if giver is not None and giver["cause"] != cause else ""
-    if giver is not None and giver["why"]:
-        other = giver["why"]
-    return MoveTrace(ago_s, move["interface"], move["from"], move["to"], words(cause), other)
-
-
-def faults(pages: Pages) -> list[tuple[str, Json]]:
-    """Return what is wrong with the configuration, each once, with the nodes that say so."""
-    found: dict[tuple[str, str, str], tuple[list[str], Json]] = {}
-    for node, page in pages.items():
-        for fault in page["faults"] if page else ():
-            key = (fault["object"], fault["field"], fault["sentence"])
-            found.setdefault(key, ([], fault))[0].append(node)
-    return [(_several(nodes, pages), fault) for nodes, fault in found.values()]
-
-
-def _several(nodes: list[str], pages: Pages) -> str:
-    answering = [node for node, page in pages.items() if page]
-    return "all nodes" if len(nodes) == len(answering) else ", ".join(nodes)
-
-
-def dropped(pages: Pages) -> list[str]:
-    """Return what the nodes were sent and did not use, as sentences; by itself no trouble."""
-    found: dict[tuple[str, str, str], dict[str, int]] = {}
-    for node, page in pages.items():
-        for each in page["dropped"] if page else ():
-            if each["reason"] in ORDINARY:
-                continue
-            own = DROPPED.get((each["part"], each["reason"]))
-            key = (each["process"], each["interface"], own or DROPPED[each["part"], ""])
-            counts = found.setdefault(key, {})
-            counts[node] = counts.get(node, 0) + each["count"]
-    return [
-        f"{_several(list(counts), pages)}: {process} has dropped {sum(counts.values())}"
-        f"{f' on {nic}' if nic else ''}, {sentence}"
-        for (process, nic, sentence), counts in found.items()
-    ]
-
-
-def node_troubles(pages: Pages) -> list[str]:
-    """Return what is not as it should be with the nodes' speakers, as sentences."""
-    found: list[str] = []
-    for node, page in pages.items():
-        if page is None:
-            found.append(f"{node}: its brain does not answer: is the node up, does the Pod run?")
-            continue
-        found += [f"{node}: {each}" for each in _page_troubles(page)]
-    return found
-
-
-def troubles(pages: Pages) -> list[str]:
-    """Return what is not as it should be, as sentences."""
-    found = node_troubles(pages)
-    found += [f"{f['object']}: {f['field']}: {f['sentence']}" for _, f in faults(pages)
-              if f["refused"]]  # fmt: skip
-    found += [
-        f"{each.address}: no node announces it by {each.protocol}"
-        for each in addresses(pages)
-        if not each.well
-    ]
-    return found
-
-
-def _page_troubles(page: Json) -> Iterator[str]:
-    yield from _api_troubles(page["api"])
-    if not page["processes"]["wire"]:
-        yield "its wire process is not there"
-    if page["identity_fault"]:
-        yield page["identity_fault"]
-    for session in page["sessions"]:
-        if session["state"] != "up":
-            reason = f": {session['reason']}" if session["reason"] else ""
-            yield f"BGP session with {session['peer']} is {session['state']}{reason}"
-    for fault in page["bgp_faults"]:
-        yield f"BGP peer {fault['peer']}: {fault['sentence']}"
-    for each in page["conflicts"]:
-        if not each["proxy"]:
-            yield f"{each['mac']} answers for {each['address']} on {each['interface']}"
-
-
-def _api_troubles(api: Json) -> Iterator[str]:
-    if api["stale"]:
-        yield "goes by its last good intent, the API server has not been reached since its start"
-    elif api["age_s"] > OLD_S:
-        yield f"has not heard from the API server for {api['age_s']:.0f} s"
-    for kind, why in api["unavailable"].items():
-        yield f"cannot watch {kind}: {why}"

@@ -51,6 +51,7 @@ def page(
     wire: Iterable[Message] = (),
     bgp: Iterable[Message] = (),
     moves: Moves | None = None,
+    contacts: Contacts | None = None,
     now: float = 100.0,
     age_s: float = 0.0,
     counted: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
@@ -70,7 +71,7 @@ def page(
         wire=mirror((*NICS, *wire)),
         bgp=mirror(bgp),
         moves=moves or Moves(node),
-        contacts=Contacts(),
+        contacts=contacts or Contacts(),
         counted=counted,
     )
     shown: dict[str, Any] = json.loads(json.dumps(status(state, reports, now)))

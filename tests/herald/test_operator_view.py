@@ -1,126 +1,16 @@
-"""`herald status`, `explain` and `why-moved` through a stand-in for kubectl."""
+"""`herald explain` and `why-moved` through a stand-in for kubectl."""
 
 import json
-import os
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from herald.cli import cli
-from kube.crds import BGPAdvertisement
-from speaker.brain.moves import Moves
+from tests.builders import bgp_peer, l2_advertisement, pool
+from tests.herald.clusters import HERALD_OBJECTS, L2_ONLY, PLAIN, PODS, Cluster, pod, service
 from tests.herald.pages import owner, page
 from tests.speaker.policy.clusters import VIP, basics
-
-SPEAKERS = "api_v1_namespaces_metallb-system_pods"
-L2_ONLY = [each for each in basics() if not isinstance(each, BGPAdvertisement)]
-POOL = {"metadata": {"name": "first", "namespace": "metallb-system"}}
-
-
-def service(name: str, *addresses: str) -> dict[str, Any]:
-    ingress = [{"ip": each} for each in addresses]
-    return {
-        "metadata": {"name": name, "namespace": "default", "uid": name},
-        "spec": {"type": "LoadBalancer", "clusterIPs": ["10.96.0.1"], "ipFamilies": ["IPv4"]},
-        "status": {"loadBalancer": {"ingress": ingress}},
-    }
-
-
-def pod(node: str) -> dict[str, Any]:
-    return {
-        "metadata": {"name": f"speaker-{node}", "namespace": "metallb-system"},
-        "spec": {"nodeName": node},
-    }
-
-
-class Cluster:
-    """Files that the stand-in shows, and the command that looks at them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._servers: list[HTTPServer] = []
-        moved = Moves("node1")
-        moved.take(owner("owned", "node1", "neighbour-died"), greeting=False, now=90.0)
-        self._pages = {
-            "node1": page("node1", L2_ONLY, wire=[owner("owned", "node1")], moves=moved),
-            "node2": page("node2", L2_ONLY, wire=[owner("other", "node1")]),
-        }
-        self.objects("api_v1_services", service("web", VIP), service("new"))
-        self.objects("api_v1_namespaces", {"metadata": {"name": "default"}})
-        self.objects(SPEAKERS, *(pod(name) for name in self._pages))
-        pool = POOL | {"spec": {"addresses": ["192.168.4.10/32"]}}
-        self.objects("apis_metallb.io_v1beta1_namespaces_metallb-system_ipaddresspools", pool)
-        for name, shown in self._pages.items():
-            self._serve(name, json.dumps(shown).encode())
-
-    def objects(self, name: str, *items: dict[str, Any]) -> None:
-        self._write(name, {"items": list(items)})
-
-    def node_dies(self, node: str) -> None:
-        (self._folder / f"pod_speaker-{node}.port").unlink()
-
-    def close(self) -> None:
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
-
-    def run(self, *arguments: str) -> Result:
-        path = f"{Path(__file__).parent}:{os.environ['PATH']}"
-        runner = CliRunner(env={"PATH": path, "KUBECTL_FILES": str(self._folder)})
-        return runner.invoke(cli, [*arguments, "--kubeconfig", "/none"], catch_exceptions=False)
-
-    def _serve(self, node: str, shown: bytes) -> None:
-        class Page(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(shown)
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        server = HTTPServer(("127.0.0.1", 0), Page)
-        Thread(target=server.serve_forever, args=(0.01,)).start()
-        self._servers.append(server)
-        (self._folder / f"pod_speaker-{node}.port").write_text(str(server.server_port))
-
-    def _write(self, name: str, value: Any) -> None:
-        (self._folder / f"{name}.json").write_text(json.dumps(value))
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path)
-    yield made
-    made.close()
-
-
-def test_status_shows_nodes_and_addresses_and_is_fine(cluster: Cluster) -> None:
-    result = cluster.run("status")
-
-    assert result.exit_code == 0, result.output
-    for word in ("node1", "node2", VIP, "default/web", "first"):
-        assert word in result.output
-
-
-def test_status_as_json_is_the_nodes_own_pages(cluster: Cluster) -> None:
-    shown = json.loads(cluster.run("status", "-o", "json").output)
-
-    assert shown["troubles"] == []
-    assert shown["nodes"]["node1"]["addresses"][0]["address"] == VIP
-
-
-def test_status_is_not_fine_when_a_brain_does_not_answer(cluster: Cluster) -> None:
-    cluster.node_dies("node2")
-    result = cluster.run("status")
-
-    assert result.exit_code == 1
-    assert "node2: its brain does not answer" in result.output
 
 
 @pytest.mark.parametrize("target", ["web", "default/web", VIP])
@@ -147,6 +37,7 @@ def test_explain_all_shows_each_open_gate_in_words(cluster: Cluster) -> None:
 
 
 def test_explain_of_a_service_without_an_address_is_the_controllers(cluster: Cluster) -> None:
+    cluster.objects("api_v1_services", service("web", VIP), service("new"))
     result = cluster.run("explain", "new")
 
     assert result.exit_code == 1
@@ -173,12 +64,133 @@ def test_why_moved_tells_when_from_where_and_why(cluster: Cluster) -> None:
     assert "10.0 s ago  lan0  nobody -> node1: the node that had it fell silent" in output
 
 
+def test_why_moved_says_that_nothing_moved_only_of_an_address_that_is_there(
+    cluster: Cluster,
+) -> None:
+    cluster.page("node1", page("node1", L2_ONLY, wire=[owner("owned", "node1")]))
+    still = cluster.run("why-moved", VIP)
+    unknown = cluster.run("why-moved", "192.168.4.99")
+
+    assert (still.exit_code, unknown.exit_code) == (0, 1)
+    assert "has not moved" in still.output
+    assert "has not moved" not in unknown.output
+    assert "no node that answers knows 192.168.4.99" in unknown.output
+
+
+def test_why_moved_without_any_brain_claims_nothing(cluster: Cluster) -> None:
+    cluster.node_dies("node1")
+    cluster.node_dies("node2")
+    result = cluster.run("why-moved", VIP)
+
+    assert result.exit_code == 1
+    assert "has not moved" not in result.output
+    assert "! node1: its brain does not answer" in result.output
+
+
+def test_why_moved_without_one_brain_says_what_the_others_saw_and_who_is_missing(
+    cluster: Cluster,
+) -> None:
+    cluster.node_dies("node2")
+    result = cluster.run("why-moved", VIP)
+
+    assert result.exit_code == 1
+    assert "nobody -> node1" in result.output
+    assert "! node2: its brain does not answer" in result.output
+
+
 def test_why_moved_of_no_address_is_wrong_use(cluster: Cluster) -> None:
     assert cluster.run("why-moved", "web").exit_code == 2
 
 
-def test_a_lab_and_a_cluster_exclude_each_other(cluster: Cluster) -> None:
-    assert cluster.run("status", "--lab", "x").exit_code == 2
+OTHER_POOL = {"metadata": PLAIN | {"name": "other"}, "spec": {"addresses": ["192.0.2.0/24"]}}
+
+
+def faulty(*wrong: Any, wanted: list[Any] = L2_ONLY, **more: Any) -> dict[str, Any]:
+    return page("node1", [*wanted, *wrong], wire=[owner("owned", "node1")], **more)
+
+
+def test_explain_leaves_out_faults_that_concern_others(cluster: Cluster) -> None:
+    ad = {"metadata": PLAIN | {"name": "elsewhere"}, "spec": {"ipAddressPools": ["other", "othr"]}}
+    cluster.objects(f"{HERALD_OBJECTS}l2advertisements", {"metadata": PLAIN | {"name": "l2"}}, ad)
+    cluster.page(
+        "node1",
+        faulty(
+            pool("other", "192.0.2.0/33"),
+            l2_advertisement("elsewhere", ipAddressPools=["other", "othr"]),
+            bgp_peer(passwordSecret={"name": "gone"}),
+        ),
+    )
+    output = cluster.run("explain", "web").output
+
+    assert "!" not in output
+    assert "3 other faults: see `herald status`" in output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        pytest.param([pool("first", "192.168.4.10/33")], "IPAddressPool", id="its pool"),
+        pytest.param(
+            [l2_advertisement(nodeSelectors=[{"matchLabels": {}}, {"matchLabels": {}}])],
+            "L2Advertisement",
+            id="its advertisement",
+        ),
+    ],
+)
+def test_explain_tells_faults_of_what_the_service_uses(
+    cluster: Cluster, wrong: list[Any], words: str
+) -> None:
+    cluster.page("node1", faulty(*wrong))
+    output = cluster.run("explain", "web").output
+
+    assert any(f"! {words} metallb-system/" in line for line in output.splitlines()), output
+    assert "other fault" not in output
+
+
+def test_explain_tells_faults_of_peers_where_a_peer_is_asked_for(cluster: Cluster) -> None:
+    cluster.objects(f"{HERALD_OBJECTS}bgpadvertisements", {"metadata": PLAIN | {"name": "bgp"}})
+    shown = faulty(bgp_peer(passwordSecret={"name": "gone"}), wanted=basics())
+    cluster.page("node1", shown)
+
+    assert "! BGPPeer metallb-system/router" in cluster.run("explain", "web").output
+
+
+def test_explain_of_an_advertisement_with_a_mistyped_pool_tells_it(cluster: Cluster) -> None:
+    ad = {"metadata": PLAIN | {"name": "l2"}, "spec": {"ipAddressPools": ["frist"]}}
+    cluster.objects(f"{HERALD_OBJECTS}l2advertisements", ad)
+    nothing = [each for each in L2_ONLY if type(each).__name__ != "L2Advertisement"]
+    mistyped = l2_advertisement(ipAddressPools=["frist"])
+    for node in ("node1", "node2"):
+        cluster.page(node, page(node, [*nothing, mistyped]))
+    output = cluster.run("explain", "web").output
+
+    assert (
+        '! L2Advertisement metallb-system/l2: spec.ipAddressPools: unknown pool "frist"' in output
+    )
+    assert "closed advertisement" in output
+
+
+def test_gates_of_a_protocol_that_nobody_asks_for_are_shown_on_request_only(
+    cluster: Cluster,
+) -> None:
+    plain, every = (cluster.run("explain", "web", *more).output for more in ((), ("--all",)))
+
+    assert f"{VIP} by bgp: nobody asks for it" in plain
+    assert "closed" not in plain
+    assert "closed advertisement" in every
+
+
+def test_explain_in_a_namespace_without_herald_says_so(cluster: Cluster) -> None:
+    cluster.objects(PODS, pod("other", "unrelated"))
+
+    assert "! no speaker Pod in namespace metallb-system" in cluster.run("explain", "web").output
+
+
+def test_explain_as_json_has_the_faults_and_how_many_others_there_are(cluster: Cluster) -> None:
+    cluster.page("node1", faulty(bgp_peer(passwordSecret={"name": "gone"})))
+    shown = json.loads(cluster.run("explain", "web", "-o", "json").output)
+
+    assert (shown["faults"], shown["other_faults"]) == ([], 1)
 
 
 @pytest.mark.parametrize("command", ["status", "explain", "why-moved"])

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from herald.reach import LabReach, all_status
-from herald.trace import troubles
+from herald.troubles import troubles
 from netns_lab.lab import Lab
 from tests.lab.until import until
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from herald.moves import moves
 from herald.reach import LabReach, all_status
-from herald.trace import AddressTrace, dropped, moves, trace, troubles
+from herald.trace import AddressTrace, trace
+from herald.troubles import dropped, troubles
 from netns_lab.lab import Lab
 from tests.lab.until import until
 
