@@ -7,6 +7,7 @@ knew better before.
 from collections import deque
 from dataclasses import dataclass, field
 
+from speaker.l2.cause import Cause
 from speaker.seam.messages import Address, AddressForgotten, OwnerReport, OwnerState
 
 HISTORY = 1000
@@ -64,9 +65,18 @@ class Moves:
         self._history.append(move)
         return move
 
-    def forget(self, report: AddressForgotten) -> None:
-        """Know nothing of the address on the NIC any more."""
-        self._owners.pop((report.address, report.interface), None)
+    def forget(self, report: AddressForgotten, *, greeting: bool, now: float) -> None:
+        """Know nothing of the address on the NIC any more; note who has lost it by that.
+
+        A NIC that is gone takes this node's addresses with it, and its sight of the others'. What
+        wire leaves out while it greets us it does not know, so nothing follows from that.
+        """
+        before = self._owners.pop((report.address, report.interface), "")
+        lost = before == self.node or report.cause == Cause.REMOVED.value
+        if before and lost and not greeting:
+            self._history.append(
+                Move(report.address, report.interface, before, "", report.cause, 0, now)
+            )
 
     def of(self, address: Address) -> list[Move]:
         """Return the moves of one address, oldest first."""

@@ -232,7 +232,8 @@ class Brain:
                 self._hear_owner(message, greeting=peer not in self._greeted)
                 self._statuses.mark(self._state.deciding.holders(message.address))
             case AddressForgotten():
-                self._moves.forget(message)
+                now = asyncio.get_running_loop().time()
+                self._moves.forget(message, greeting=peer not in self._greeted, now=now)
                 self._held.discard(message.address)
                 self._statuses.mark(self._state.deciding.holders(message.address))
             case InterfaceReport():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from speaker.hello.neighbours import Standing
 from speaker.l2.actions import Action, Report
 from speaker.l2.cause import Cause
 from speaker.l2.claims import best_claim
@@ -29,10 +30,10 @@ class Reporter:
     def not_owned(self, record: Record, blocked: Cause, now: float) -> None:
         """Report who else has the address, or why nobody has."""
         best = best_claim(self._ground, record, now)
+        known = record.reported
+        owner = known.owner if known is not None and known.state is OwnerState.OTHER else ""
         if best is not None:
-            known = record.reported
-            same = known is not None and known.state is OwnerState.OTHER and known.owner == best[0]
-            if same and record.lost is None:
+            if owner == best[0] and record.lost is None:
                 return
             self._tell(record, OwnerState.OTHER, best[0], record.lost or Cause.NEIGHBOUR_CLAIMS)
             record.lost = None
@@ -41,6 +42,11 @@ class Reporter:
         cause = record.lost or blocked
         if cause in PASSING:
             return
+        if owner and record.lost is None:
+            if blocked is Cause.NEIGHBOUR_CLAIMS:
+                return  # a third node still hears the claimant
+            # What keeps this node from taking it is not why the other lost it: two reports.
+            self._tell(record, OwnerState.VACANT, "", self._how_lost(record, owner))
         self._tell(record, OwnerState.HELD if held else OwnerState.VACANT, "", cause)
 
     def _tell(self, record: Record, state: OwnerState, owner: str, cause: Cause) -> None:
@@ -59,7 +65,15 @@ class Reporter:
             record.reported = report
             self._act(Report(report))
 
+    def _how_lost(self, record: Record, owner: str) -> Cause:
+        """Return why the claim of the node that had the address counts no more."""
+        neighbour = self._ground.neighbours.by_node.get(owner)
+        if neighbour is None or neighbour.standing is not Standing.TWO_WAY:
+            return Cause.NEIGHBOUR_DIED
+        return Cause.STALE if owner in record.claims else Cause.RELEASED
+
     def forget(self, record: Record) -> None:
         """Report that the address is wanted no more."""
         if record.reported is not None:
-            self._act(Report(AddressForgotten(record.address, self._ground.interface)))
+            interface, cause = self._ground.interface, Cause.REMOVED.value
+            self._act(Report(AddressForgotten(record.address, interface, cause)))

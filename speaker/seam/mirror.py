@@ -195,8 +195,8 @@ def _apply(held: dict[Key, Message], message: Message) -> bool:
     removal = REMOVALS.get(type(message))
     if removal is not None:
         before = len(held)
-        for key in removal(message):
-            held.pop(key, None)
+        for gone in removal(message):
+            held.pop(gone, None)
         return len(held) < before
     key = key_of(message)
     if key is None or held.get(key) == message:

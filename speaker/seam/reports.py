@@ -41,6 +41,8 @@ class AddressForgotten:
 
     address: Address
     interface: str
+    cause: str = ""
+    "As `OwnerReport.cause`: why nobody can have it here any more."
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from speaker.l2.cause import Cause
 from speaker.l2.links import Link
 from speaker.seam.messages import (
     Address,
@@ -50,7 +51,7 @@ class Said:
 
 def _ended(message: Message) -> Message:
     if isinstance(message, OwnerReport):
-        return AddressForgotten(message.address, message.interface)
+        return AddressForgotten(message.address, message.interface, Cause.LINK_DOWN.value)
     if isinstance(message, NeighbourReport):
         return replace(message, alive=False, two_way=False)
     if isinstance(message, ConflictReport):

@@ -140,10 +140,35 @@ class TestMoves:
     def test_a_forgotten_address_begins_anew(self) -> None:
         moves = Moves("node1")
         moves.take(report("node1"), greeting=False, now=1.0)
-        moves.forget(AddressForgotten(ADDRESS, "lan0"))
+        moves.forget(AddressForgotten(ADDRESS, "lan0"), greeting=True, now=1.5)
         move = moves.take(report("node1"), greeting=False, now=2.0)
         assert move is not None
         assert move.before == ""
+
+    @pytest.mark.parametrize("owner", ["node1", "node2"])
+    def test_an_address_that_nobody_wants_any_more_is_lost_by_who_had_it(self, owner: str) -> None:
+        moves = Moves("node1")
+        moves.take(report(owner), greeting=False, now=1.0)
+        moves.forget(AddressForgotten(ADDRESS, "lan0", "removed"), greeting=False, now=2.0)
+        moves.forget(AddressForgotten(ADDRESS, "lan0", "removed"), greeting=False, now=3.0)
+        moves.take(report(owner), greeting=False, now=4.0)
+        assert [(m.before, m.after, m.cause, m.at) for m in moves.all()][1:] == [
+            (owner, "", "removed", 2.0),
+            ("", owner, "took-vacant", 4.0),
+        ]
+
+    @pytest.mark.parametrize(("owner", "count"), [("node1", 2), ("node2", 1)])
+    def test_a_nics_end_is_no_loss_of_another_node(self, owner: str, count: int) -> None:
+        moves = Moves("node1")
+        moves.take(report(owner), greeting=False, now=1.0)
+        moves.forget(AddressForgotten(ADDRESS, "lan0", "link-down"), greeting=False, now=2.0)
+        assert len(moves.all()) == count
+
+    def test_what_a_greeting_leaves_out_is_no_loss(self) -> None:
+        moves = Moves("node1")
+        moves.take(report("node1"), greeting=True, now=1.0)
+        moves.forget(AddressForgotten(ADDRESS, "lan0"), greeting=True, now=2.0)
+        assert moves.all() == []
 
     def test_the_history_is_bounded(self) -> None:
         moves = Moves("node1")

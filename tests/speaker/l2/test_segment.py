@@ -162,7 +162,7 @@ def test_reports_say_who_owns_and_are_sent_on_change_only() -> None:
 def test_a_removed_address_is_forgotten() -> None:
     segment = settled()
     segment.call("n1", "remove_intent", VIP)
-    assert segment.reports("n1", AddressForgotten) == [AddressForgotten(VIP, "lan0")]
+    assert segment.reports("n1", AddressForgotten) == [AddressForgotten(VIP, "lan0", "removed")]
     assert VIP not in segment.nodes["n1"].core.watched_addresses
 
 

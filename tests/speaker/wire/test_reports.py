@@ -25,7 +25,7 @@ def test_a_nics_end_is_told_of_all_that_was_said_about_it() -> None:
         said.hear(message)
 
     assert said.end("lan0") == [
-        AddressForgotten(VIP4, "lan0"),
+        AddressForgotten(VIP4, "lan0", "link-down"),
         NeighbourReport("node2", "lan0", alive=False, two_way=False, interval_ms=100),
         ConflictReport(VIP4, "lan0", None),
         GONE,
