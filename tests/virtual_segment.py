@@ -292,15 +292,17 @@ class VirtualSegment:
         self._step()
 
     def _next(self) -> float:
-        times = [each.due_at for each in self.nodes.values() if each.running]
-        times.append(self._events[0][0] if self._events else None)
-        return min((each for each in times if each is not None), default=math.inf)
+        soonest = self._events[0][0] if self._events else math.inf
+        for node in self.nodes.values():
+            if node.due_at is not None and node.due_at < soonest and node.running:
+                soonest = node.due_at
+        return soonest
 
     def _step(self) -> None:
         while self._events and self._events[0][0] <= self.now:
             heapq.heappop(self._events)[2]()
         for node in list(self.nodes.values()):
-            if node.running and node.due_at is not None and node.due_at <= self.now:
+            if node.due_at is not None and node.due_at <= self.now and node.running:
                 node.core.handle_deadline(self.now)
                 self._drain_actions(node)
 
