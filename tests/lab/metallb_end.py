@@ -1,14 +1,17 @@
-"""What a MetalLB beside Herald shows to the outside: Pods, statuses, answers to ARP.
+"""What a MetalLB beside Herald shows to the outside: Pods, statuses, ARP answers, a BGP session.
 
 The labels, fields and habits are those of MetalLB 0.15 and 0.16; nothing of it runs.
 """
 
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 from netns_lab.lab import Lab
@@ -16,6 +19,12 @@ from netns_lab.manifests import Manifest
 
 NAMESPACE = "metallb-system"
 MANIFEST_LABELS = {"app": "metallb", "component": "controller"}
+SPEAKER_LABELS = {"app": "metallb", "component": "speaker"}
+CHART_SPEAKER_LABELS = {
+    "app.kubernetes.io/name": "metallb",
+    "app.kubernetes.io/component": "speaker",
+    "app.kubernetes.io/instance": "metallb",
+}
 CHART_LABELS = {
     "app.kubernetes.io/name": "metallb",
     "app.kubernetes.io/component": "controller",
@@ -24,6 +33,7 @@ CHART_LABELS = {
 STATUSES = f"/apis/metallb.io/v1beta1/namespaces/{NAMESPACE}/servicel2statuses"
 ETH_ARP = 0x0806
 FRAME = struct.Struct("!6s6sH HHBBH 6s4s6s4s")
+ROUTER = "192.168.4.1"
 BROADCAST = b"\xff" * 6
 
 
@@ -42,6 +52,13 @@ def pod(name: str, labels: dict[str, str], image: str) -> Manifest:
 def controller(labels: dict[str, str]) -> Manifest:
     """MetalLB's controller."""
     return pod("controller-7dcc8764f4-x7xw2", labels, "quay.io/metallb/controller:v0.16.1")
+
+
+def speaker(node: str, labels: dict[str, str]) -> Manifest:
+    """MetalLB's speaker on a node."""
+    found = pod(f"speaker-{node}", labels, "quay.io/metallb/speaker:v0.16.1")
+    found.obj["spec"]["nodeName"] = node
+    return found
 
 
 def assign(lab: Lab, service: Manifest, address: str, pool: str) -> dict[str, Any]:
@@ -71,6 +88,52 @@ def announce_status(lab: Lab, service: str, node: str) -> None:
     )
     status = {"node": node, "serviceName": service, "serviceNamespace": "default"}
     lab.patch(f"{STATUSES}/{made['metadata']['name']}/status", {"status": status})
+
+
+@dataclass
+class Routing:
+    """BIRD in place of a speaker's BGP side: the same session, from the same address."""
+
+    lab: Lab
+    node: str
+    control: Path
+    process: "subprocess.Popen[bytes]"
+
+    def is_up(self) -> bool:
+        """Tell whether the router has taken its session."""
+        command = ["birdc", "-s", str(self.control), "show", "protocols", "metallb"]
+        return "Established" in self.lab.exec(self.node, command).stdout
+
+    def stop(self) -> None:
+        """End as a Pod does that is deleted: it closes its session."""
+        self.process.terminate()
+        self.process.wait(10)
+
+
+@contextmanager
+def routing(lab: Lab, node: str, address: str, folder: Path) -> Iterator[Routing]:
+    """Announce an address from a node to the lab's router."""
+    config, control = folder / f"{node}.conf", folder / f"{node}.ctl"
+    own = next(each.lan_v4 for each in lab.plan.nodes if each.name == node)
+    config.write_text(
+        f"""
+        router id {own};
+        protocol device {{ }}
+        protocol static {{ ipv4; route {address}/32 blackhole; }}
+        protocol bgp metallb {{
+          local {own} as 64512; neighbor {ROUTER} as 64513;
+          connect delay time 1; connect retry time 2; error wait time 1, 2;
+          ipv4 {{ import none; export all; next hop self; }};
+        }}
+        """
+    )
+    command = lab.command(node, ["bird", "-f", "-c", str(config), "-s", str(control)])
+    quiet = subprocess.DEVNULL
+    found = Routing(lab, node, control, subprocess.Popen(command, stdout=quiet, stderr=quiet))
+    try:
+        yield found
+    finally:
+        found.stop()
 
 
 @contextmanager
