@@ -33,7 +33,7 @@ RECOVERY_S = 30.0
 @pytest.fixture(scope="module", autouse=True)
 def _applied(lab: Lab) -> None:
     lab.apply_file(str(SAMPLES / "first-pool.yaml"))
-    until(lambda: lab.fetch("client", URL), 20, "an answer at the address")
+    until(lambda: lab.fetch("client", URL), 60, "an answer at the address")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 SERVICES = "/api/v1/namespaces/default/services"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/herald-speaker"
 URL = "http://192.168.4.10:8090"
-STARTS_S, NOTICED_S, HEALED_S = 30, 20, 45
+STARTS_S, NOTICED_S, HEALED_S = 60, 20, 45
 
 
 @pytest.fixture(scope="module", autouse=True)

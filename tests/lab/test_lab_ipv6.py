@@ -81,10 +81,12 @@ def test_lan_client_finds_the_owner_by_neighbour_discovery(lab: Lab) -> None:
 
 def test_router_has_the_route_by_every_node_and_serves_the_far_client(lab: Lab) -> None:
     until(lambda: len(gateways(lab)) == 2, 20, "the /128 by both nodes")
-    assert lab.fetch("remote", URL) in ("web1\n", "web2\n")
+    answer = until(lambda: lab.fetch("remote", URL), 20, "an answer behind the router")
+    assert answer in ("web1\n", "web2\n")
 
 
 def test_owner_that_dies_is_replaced(lab: Lab) -> None:
+    until(lambda: lab.fetch("client", URL), 20, "an answer by IPv6")
     owner = next(
         node.name
         for node in lab.plan.nodes
@@ -94,6 +96,6 @@ def test_owner_that_dies_is_replaced(lab: Lab) -> None:
     try:
         other = next(node for node in lab.plan.nodes if node.name != owner)
         mac = next(nic.mac for nic in other.host.nics if nic.name == "lan0")
-        until(lambda: neighbour(lab) == mac, 3, f"{other.name} in the client's table")
+        until(lambda: neighbour(lab) == mac, 8, f"{other.name} in the client's table")
     finally:
         lab.start_node(owner)

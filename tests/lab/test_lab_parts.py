@@ -1,6 +1,7 @@
 """The lab itself: what it promises tests and users, without asking anything of Herald."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -76,9 +77,9 @@ print(s.recv(100).decode())
 @pytest.fixture(scope="module", autouse=True)
 def _servers(lab: Lab) -> None:
     list(lab.apply(read_manifests(ECHO, "test")))
-    until(lambda: len(lab.status()["pods"]) == 4, 15, "four Pods run")
+    until(lambda: len(lab.status()["pods"]) == 4, 60, "four Pods run")
     web = "http://192.168.4.101:30080"
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 15, "the web server answers")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 60, "the web server answers")
 
 
 def test_client_meets_both_web_servers_by_a_node_port(lab: Lab) -> None:
@@ -88,17 +89,20 @@ def test_client_meets_both_web_servers_by_a_node_port(lab: Lab) -> None:
         answers.add(lab.fetch("client", "http://192.168.4.102:30080"))
         return {"web1\n", "web2\n"} <= answers
 
-    until(both, 15, "both ordinal names")
+    until(both, 20, "both ordinal names")
     assert answers == {"web1\n", "web2\n"}
 
 
 def test_client_behind_the_router_gets_in(lab: Lab) -> None:
-    assert lab.fetch("remote", "http://192.168.4.101:30080") in ("web1\n", "web2\n")
+    web = "http://192.168.4.101:30080"
+    assert until(lambda: lab.fetch("remote", web), 10, "an answer") in ("web1\n", "web2\n")
 
 
 def test_udp_echo_answers_through_the_service_proxy(lab: Lab) -> None:
-    done = lab.exec("client", ["python3", "-c", ASK_UDP, "192.168.4.101"])
-    assert done.stdout == "hello\n", done.stderr
+    def answer() -> str:
+        return lab.exec("client", ["python3", "-c", ASK_UDP, "192.168.4.101"]).stdout
+
+    assert until(answer, 20, "an echo") == "hello\n"
 
 
 def test_router_runs_bgp_with_the_nodes_group(lab: Lab) -> None:
@@ -111,7 +115,8 @@ def test_dead_node_is_dark_and_comes_back(lab: Lab) -> None:
     try:
         assert stamps["at_ns"] <= stamps["cut_ns"] <= stamps["killed_ns"] < time.monotonic_ns()
         assert lab.fetch("client", "http://192.168.4.102:30080", timeout_s=0.3) is None
-        assert not netns.process_ids([lab.plan.node("node2").host.namespace])
+        space = lab.plan.node("node2").host.namespace
+        until(lambda: not netns.process_ids([space]), 5, "all its processes have ended")
     finally:
         lab.start_node("node2")
     web = "http://192.168.4.102:30080"
@@ -126,7 +131,7 @@ def test_pulled_cable_leaves_the_other(lab: Lab) -> None:
     finally:
         lab.plug_cable("node2", "lan0")
     web = "http://192.168.4.102:30080"
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 15, "the cable works again")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 20, "the cable works again")
 
 
 def test_partition_keeps_two_sides_apart_until_it_heals(lab: Lab) -> None:
@@ -137,7 +142,7 @@ def test_partition_keeps_two_sides_apart_until_it_heals(lab: Lab) -> None:
         assert lab.fetch("remote", web) is not None
     finally:
         lab.heal()
-    until(lambda: lab.fetch("client", web, timeout_s=0.5), 15, "healed")
+    until(lambda: lab.fetch("client", web, timeout_s=0.5), 20, "healed")
 
 
 def test_namespaces_have_no_route_to_the_machine(lab: Lab) -> None:
@@ -158,32 +163,35 @@ def test_unknown_names_are_refused_with_those_there_are(lab: Lab) -> None:
 
 
 def test_second_lab_lives_beside_the_first_and_a_crash_leaves_nothing() -> None:
-    other = Lab.up("crash", 1)
-    namespaces = netns.existing("herald-crash-")
+    name = f"crash{os.getpid()}"
+    other = Lab.up(name, 1)
+    namespaces = netns.existing(f"herald-{name}-")
     ids = netns.process_ids(namespaces)
     journal = other.state.read_journal()
     assert journal is not None
     subprocess.run(["kill", "-9", str(journal.supervisor_id)], check=True)
-    until(lambda: not journal.supervisor_lives, 2, "the supervisor is dead")
+    until(lambda: not journal.supervisor_lives, 10, "the supervisor is dead")
     with pytest.raises(LabError, match="has crashed"):
-        Lab.of("crash")
-    assert take_down("crash")
-    assert netns.existing("herald-crash-") == []
-    assert not StateFolder.of("crash").path.exists()
-    until(lambda: not any(start_of(each) for each in ids), 2, "all its processes have ended")
+        Lab.of(name)
+    assert take_down(name)
+    assert netns.existing(f"herald-{name}-") == []
+    assert not StateFolder.of(name).path.exists()
+    until(lambda: not any(start_of(each) for each in ids), 10, "all its processes have ended")
     other.down()  # reaps the supervisor, which was this process's child
 
 
 def test_tied_lab_goes_when_its_maker_is_killed() -> None:
+    name = f"tied{os.getpid()}"
     script = (
-        "from netns_lab.lab import Lab; Lab.up('tied', 1, tied=True); print(1, flush=True); input()"
+        "from netns_lab.lab import Lab; "
+        f"Lab.up('{name}', 1, tied=True); print(1, flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as maker:
         assert maker.stdout is not None
         assert maker.stdout.readline() == b"1\n"
-        assert netns.existing("herald-tied-")
+        assert netns.existing(f"herald-{name}-")
         maker.kill()
-    until(lambda: not StateFolder.of("tied").path.exists(), 15, "the state folder is gone")
-    assert netns.existing("herald-tied-") == []
+    until(lambda: not StateFolder.of(name).path.exists(), 30, "the state folder is gone")
+    assert netns.existing(f"herald-{name}-") == []

@@ -43,7 +43,7 @@ def arp_answers(lab: Lab) -> set[str]:
 
 
 def test_service_gets_the_first_address_of_the_pool(lab: Lab) -> None:
-    assert until(lambda: ingress(lab), 15, "an address in the status") == ["192.168.4.10"]
+    assert until(lambda: ingress(lab), 60, "an address in the status") == ["192.168.4.10"]
     annotations = (lab.get(SERVICE) or {})["metadata"]["annotations"]
     assert annotations["metallb.io/ip-allocated-from-pool"] == "first-pool"
 
@@ -59,7 +59,7 @@ def test_lan_client_meets_both_web_servers(lab: Lab) -> None:
 
 
 def test_exactly_one_node_answers_arp(lab: Lab) -> None:
-    until(lambda: arp_answers(lab), 15, "an ARP answer")
+    until(lambda: arp_answers(lab), 20, "an ARP answer")
     owners = {nic.mac for node in lab.plan.nodes for nic in node.host.nics if nic.name == "lan0"}
     answers = arp_answers(lab)
     assert len(answers) == 1
@@ -70,11 +70,11 @@ def test_client_behind_the_router_is_served_by_bgp(lab: Lab) -> None:
     lab.apply_file(str(SAMPLES / "bgp-router.yaml"))
     nodes = {node.lan_v4 for node in lab.plan.nodes}
     until(lambda: routes(lab) == nodes, 20, "the /32 by every node")
-    assert lab.fetch("remote", URL) in BOTH
+    assert until(lambda: lab.fetch("remote", URL), 20, "an answer behind the router") in BOTH
 
 
 def test_deleting_it_all_leaves_no_route_and_no_answer(lab: Lab) -> None:
     for name in ("bgp-router.yaml", "first-pool.yaml"):
         list(lab.delete(read_file(str(SAMPLES / name))))
-    until(lambda: not routes(lab), 15, "the route is gone")
-    until(lambda: not arp_answers(lab), 15, "nobody answers")
+    until(lambda: not routes(lab), 20, "the route is gone")
+    until(lambda: not arp_answers(lab), 20, "nobody answers")

@@ -33,7 +33,7 @@ HERALD_OBJECTS = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
 def _applied(lab: Lab) -> None:
     for name in ("first-pool.yaml", "bgp-router.yaml"):
         lab.apply_file(str(SAMPLES / name))
-    until(lambda: lab.fetch("client", URL), 30, "the Service answers")
+    until(lambda: lab.fetch("client", URL), 60, "the Service answers")
     until(lambda: routes(lab) == {"node1", "node2", "node3"}, 20, "every node's route")
 
 

@@ -1,6 +1,5 @@
 """What Herald writes, on a real API server: true statuses, and nothing while it is quiet."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from netns_lab.drill import objects
 from netns_lab.drill.rig import Rig
 from netns_lab.lab import Lab
 from netns_lab.manifests import Manifest
+from tests.lab.audit import audit
 from tests.lab.until import until
 
 pytestmark = pytest.mark.netns
@@ -21,7 +21,6 @@ SETTLED_S = 12.0
 """Longer than a sweep waits and an Event's or a status's retry takes."""
 WRITES = {"create", "update", "patch", "delete"}
 METALLB = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
-ACCOUNTS = "system:serviceaccount:metallb-system:herald-"
 BGP_TOO = Manifest(
     {
         "apiVersion": "metallb.io/v1beta1",
@@ -34,12 +33,9 @@ BGP_TOO = Manifest(
 
 def writes(lab: Lab) -> Iterator[tuple[str, str, str]]:
     """Verb, resource and name of what Herald wrote, but for the controller's Lease."""
-    for line in (lab.state.plane / "audit.log").read_text().splitlines():
-        entry = json.loads(line)
-        if entry["verb"] not in WRITES or not entry["user"]["username"].startswith(ACCOUNTS):
-            continue
+    for entry in audit(lab):
         reference = entry.get("objectRef") or {}
-        if reference.get("resource") != "leases":
+        if entry["verb"] in WRITES and reference.get("resource") != "leases":
             yield entry["verb"], str(reference.get("resource")), str(reference.get("name", ""))
 
 
@@ -64,6 +60,11 @@ def quiet(lab: Lab) -> int:
     return count
 
 
+def contacts(rig: Rig) -> int:
+    """How often a speaker has lost or found another: a machine that stands still looks so too."""
+    return sum(len(page["contacts"]) for page in rig.pages())
+
+
 def announcers(lab: Lab) -> list[str]:
     return [each["status"]["node"] for each in items(lab, "servicel2statuses")]
 
@@ -78,34 +79,44 @@ def told(lab: Lab) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def rig(lab: Lab) -> Rig:
     made = Rig(lab, layer2=True, policy="Cluster")
-    list(lab.apply([*objects.base(), BGP_TOO]))
+    # No BFD: a machine that stands still for 0.3 s would be a change worth writing.
+    list(lab.apply([*objects.base(), objects.peer(bfd=False), BGP_TOO]))
     made.settle(made.nodes)
     return made
 
 
 def test_statuses_say_who_announces_the_service(lab: Lab, rig: Rig) -> None:
-    owner = until(lambda: announcers(lab), 20, "a ServiceL2Status")[0]
+    until(lambda: announcers(lab) == [rig.owner()], 30, "a ServiceL2Status, and a true one")
     (status,) = items(lab, "servicel2statuses")
     assert status["status"]["interfaces"] == [{"name": "lan0"}]
-    assert owner == rig.owner()
-    until(lambda: len(items(lab, "servicebgpstatuses")) == 3, 20, "one of each node")
-    for each in items(lab, "servicebgpstatuses"):
-        assert each["status"]["peers"] == ["router"]
-    until(lambda: len(items(lab, "configurationstates")) == 4, 20, "one of each process")
-    assert {each["status"]["result"] for each in items(lab, "configurationstates")} == {"Valid"}
-    names = {each["metadata"]["name"] for each in items(lab, "configurationstates")}
-    assert names == {"controller", "speaker-node1", "speaker-node2", "speaker-node3"}
+
+    def peers() -> list[list[str]]:
+        return [each["status"]["peers"] for each in items(lab, "servicebgpstatuses")]
+
+    until(lambda: peers() == [["router"]] * 3, 30, "one of each node")
+
+    def results() -> dict[str, str]:
+        states = items(lab, "configurationstates")
+        return {each["metadata"]["name"]: each["status"]["result"] for each in states}
+
+    processes = ("controller", "speaker-node1", "speaker-node2", "speaker-node3")
+    until(lambda: results() == dict.fromkeys(processes, "Valid"), 30, "one of each process")
 
 
+@pytest.mark.timeout(600)
 def test_nothing_but_the_lease_is_written_while_nothing_changes(lab: Lab, rig: Rig) -> None:
-    before = quiet(lab)
-    time.sleep(QUIET_S)
+    for _ in range(3):
+        before, known = quiet(lab), contacts(rig)
+        time.sleep(QUIET_S)
+        if contacts(rig) == known:
+            break
     assert list(writes(lab))[before:] == []
 
 
+@pytest.mark.timeout(300)
 def test_a_move_is_one_event_and_the_objects_of_two_nodes(lab: Lab, rig: Rig) -> None:
-    (owner,) = announcers(lab)
     before, known = quiet(lab), told(lab)
+    (owner,) = announcers(lab)
     node = f"/api/v1/nodes/{owner}"
     lab.patch(node, {"metadata": {"annotations": {"herald.io/drain": "true"}}})
     until(lambda: announcers(lab) and announcers(lab) != [owner], 20, "another node's status")
