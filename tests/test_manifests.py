@@ -4,8 +4,6 @@ import importlib
 import inspect
 import json
 import re
-import shutil
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from kube.api import RESOURCES
 ROOT = Path(__file__).parent.parent
 MANIFESTS = ROOT / "manifests"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OVERLAYS = ["l2-only", "bgp", "monitoring", "realtime"]
 SECRETS_WITH_BEARERS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -214,24 +211,3 @@ def test_daemons_lock_has_the_versions_of_the_whole_lock() -> None:
 
     assert pins("requirements-daemon.lock") <= pins("requirements.lock")
     assert any(pin.startswith("exabgp==") for pin in pins("requirements-daemon.lock"))
-
-
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl renders the overlays")
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_overlay_renders(overlay: str) -> None:
-    done = subprocess.run(
-        ["kubectl", "kustomize", MANIFESTS / "overlays" / overlay],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    rendered = documents(done.stdout)
-    (speaker,) = (obj for obj in rendered if obj["kind"] == "DaemonSet")
-    names = {each["name"] for each in speaker["spec"]["template"]["spec"]["containers"]}
-    assert names == {"wire", "brain"} | ({"bgp"} if overlay != "l2-only" else set())
-    cluster = {"CustomResourceDefinition", "Namespace", "ClusterRole", "ClusterRoleBinding"}
-    cluster.add("ValidatingWebhookConfiguration")
-    for obj in rendered:
-        namespace = None if obj["kind"] in cluster else "metallb-system"
-        assert obj["metadata"].get("namespace") == namespace
