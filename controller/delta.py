@@ -54,6 +54,7 @@ class Delta:
         "Those whose newest version known is the answer to a write, not seen by the watch yet."
         self._failures: dict[ObjectName, int] = {}
         self._retries: dict[ObjectName, float] = {}
+        self._refusals: dict[ObjectName, str] = {}
 
     def observe(self, name: ObjectName, service: Service | None, *, surely: bool = False) -> None:
         """Take what the API server has, by watch, list or answer.
@@ -67,6 +68,7 @@ class Delta:
             self._desired.pop(name, None)
             self._retries.pop(name, None)
             self._failures.pop(name, None)
+            self._refusals.pop(name, None)
             return
         if service is known:
             return
@@ -140,6 +142,7 @@ class Delta:
         name = write.service
         self._under_way.discard(name)
         self._failures.pop(name, None)
+        self._refusals.pop(name, None)
         before = self._shown.get(name)
         if before is None:
             return
@@ -148,13 +151,18 @@ class Delta:
             self._answered.add(name)
         self._enqueue(name)
 
-    def failed(self, write: Write, now: float) -> None:
-        """Take note that a write was not done, as far as is known: it is tried again later."""
+    def failed(self, write: Write, now: float, refusal: str = "") -> None:
+        """Take note that a write was not done, as far as is known: it is tried again later.
+
+        `refusal` says why the API server will not have it, where it said so.
+        """
         name = write.service
         self._under_way.discard(name)
         desire = self._desired.get(name)
         if desire is None:
             return
+        if refusal:
+            self._refusals[name] = refusal
         if not desire.news:
             self._desired[name] = replace(desire, news=write.news)
         count = self._failures.get(name, 0)
@@ -168,6 +176,11 @@ class Delta:
     def lacks(self, name: ObjectName) -> bool:
         """Tell whether a Service is there for which no decision is known here."""
         return name in self._shown and name not in self._desired
+
+    @property
+    def refusals(self) -> Mapping[ObjectName, str]:
+        """The Services whose last write the API server would not have, and what it said."""
+        return self._refusals
 
     @property
     def idle(self) -> bool:

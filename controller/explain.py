@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from controller.ask import is_ours
 from controller.outcome import Assigned, NotOurs, Outcome, Pending, Reason
+from controller.patches import CONDITION
 from controller.planner import Planner
+from controller.verdict import STATE_NAME, refusal_in
 from controller.view import NEEDED, is_known, metallb_controllers, outlook_of
 from kube.objects import Address, ObjectName, Service
 from kube.snapshot import Snapshot
@@ -23,8 +25,13 @@ class Explanation:
     outcome: Outcome
 
 
-def explain(snapshot: Snapshot, name: ObjectName, lb_class: str | None = None) -> Explanation:
-    """Return what the Service has, or in one sentence why it has nothing and the remedy."""
+def explain(
+    snapshot: Snapshot, name: ObjectName, lb_class: str | None = None, *, leads: bool = False
+) -> Explanation:
+    """Return what the Service has, or in one sentence why it has nothing and the remedy.
+
+    `leads` says that a controller is at work: then its own words count.
+    """
     service = snapshot.services.get(name)
     if service is None:
         return _not_ours(f"Service {name} does not exist: check namespace and name")
@@ -33,19 +40,19 @@ def explain(snapshot: Snapshot, name: ObjectName, lb_class: str | None = None) -
         return _not_ours(f"Service {name} is of type {service.type}: {remedy}")
     if not is_ours(service, lb_class):
         return _not_ours(_class_words(service, lb_class))
-    return _explained(snapshot, (service,), lb_class)[name]
+    return _explained(snapshot, (service,), lb_class, leads)[name]
 
 
 def explain_all(
-    snapshot: Snapshot, lb_class: str | None = None
+    snapshot: Snapshot, lb_class: str | None = None, *, leads: bool = False
 ) -> Mapping[ObjectName, Explanation]:
     """Return the explanation of each Service of our type and class, all from one plan."""
     ours = (each for each in snapshot.services.values() if is_ours(each, lb_class))
-    return _explained(snapshot, sorted(ours, key=lambda each: each.name), lb_class)
+    return _explained(snapshot, sorted(ours, key=lambda each: each.name), lb_class, leads)
 
 
 def _explained(
-    snapshot: Snapshot, services: Iterable[Service], lb_class: str | None
+    snapshot: Snapshot, services: Iterable[Service], lb_class: str | None, leads: bool
 ) -> dict[ObjectName, Explanation]:
     if not is_known(snapshot):
         missing = ", ".join(sorted(kind.value for kind in NEEDED - snapshot.listed))
@@ -55,7 +62,39 @@ def _explained(
         return {each.name: _of(each, _metallb(each, controllers[0])) for each in services}
     planner = Planner(lb_class)
     planner.replan(outlook_of(snapshot).view, 0.0)
-    return {each.name: _of(each, planner.outcomes[each.name]) for each in services}
+    if not leads:
+        return {each.name: _of(each, planner.outcomes[each.name]) for each in services}
+    refusal = _refusal(snapshot)
+    return {each.name: _told(each, planner.outcomes[each.name], refusal) for each in services}
+
+
+def _told(service: Service, outcome: Outcome, refusal: str) -> Explanation:
+    """Return what the controller says itself.
+
+    It knows what the objects don't show: the last good version of a pool that is wrong now, which
+    of two conflicting pools came first, that its writes are refused.
+    """
+    told = next((each for each in service.conditions if each.type == CONDITION), None)
+    if told is not None and service.ingress:
+        has = "has" if told.status == "True" else "still shows"
+        sentence = f"Service {service.name} {has} {_words(service.ingress)}, but: {told.message}"
+        return Explanation(sentence, outcome)
+    if told is not None:
+        return Explanation(f"Service {service.name} has no address: {told.message}", outcome)
+    if service.ingress or not isinstance(outcome, Assigned):
+        return _of(service, outcome)
+    why = refusal or "if that lasts for more than seconds, its log says why"
+    sentence = (
+        f"Service {service.name} has no address yet, though {_words(outcome.addresses)} from "
+        f"pool {outcome.pool} is free for it and herald-controller is at work: {why}"
+    )
+    return Explanation(sentence, outcome)
+
+
+def _refusal(snapshot: Snapshot) -> str:
+    states = snapshot.configuration_states.values()
+    said = (each.status.get("errorSummary") for each in states if each.name.name == STATE_NAME)
+    return refusal_in("\n".join(filter(None, said)))
 
 
 def _of(service: Service, outcome: Outcome) -> Explanation:

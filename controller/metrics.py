@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from controller.outcome import Assigned, Pending
+from controller.outcome import Assigned, Pending, Reason
 from controller.planner import Planner
 from controller.status import PoolCount, count_pools
 from kube.faults import Fault
@@ -23,6 +23,8 @@ class Reading:
     faults: tuple[Fault, ...] = ()
     updates: dict[str, int] = field(default_factory=dict)
     update_errors: int = 0
+    refusals: int = 0
+    "Services whose status the API server would not have."
     watch_breaks: Mapping[Kind, int] = field(default_factory=dict)
 
 
@@ -73,10 +75,10 @@ class AllocatorCollector(Collector):
         leading = reading.planner is not None
         yield _gauge("herald_controller_leading", "1 while this replica leads", float(leading))
         if reading.planner is not None:
-            yield from _allocator(reading.planner)
+            yield from _allocator(reading.planner, reading.refusals)
 
 
-def _allocator(planner: Planner) -> Iterator[Metric]:
+def _allocator(planner: Planner, refusals: int) -> Iterator[Metric]:
     counts = list(count_pools(planner.ledger))
     for name, text, value in _GAUGES:
         gauge = GaugeMetricFamily(f"metallb_allocator_{name}", text, labels=["pool"])
@@ -94,6 +96,8 @@ def _allocator(planner: Planner) -> Iterator[Metric]:
         allocated.add_metric([count.pool], services[count.pool])
     yield allocated
     waiting = Counter(each.reason.value for each in outcomes if isinstance(each, Pending))
+    if refusals:
+        waiting[Reason.WRITE_REFUSED.value] = refusals
     pending = GaugeMetricFamily(
         "herald_allocator_services_pending", "Services without an address", labels=["reason"]
     )

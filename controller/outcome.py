@@ -41,6 +41,8 @@ class Reason(Enum):
     QUOTA_REACHED = "QuotaReached"
     QUOTA_MALFORMED = "QuotaMalformed"
     METALLB_RUNS = "MetalLBRuns"
+    WRITE_REFUSED = "WriteRefused"
+    "Nothing is in the way but the API server, which won't have its status."
     SECOND_FAMILY = "SecondFamilyMissing"
     "It prefers two families and has one; the sentence says why."
     MOVES_SOON = "MovesSoon"

@@ -13,6 +13,7 @@ from controller.config_state.driver import StateWriter
 from controller.delta import Delta, Write
 from controller.dirty import Dirty, is_news
 from controller.events.driver import Teller, timestamp
+from controller.failures import note_failure
 from controller.floor import Floor
 from controller.hello_key.driver import ensure_hello_key
 from controller.leader.client import LeaderClient, Leadership
@@ -22,6 +23,7 @@ from controller.outcome import Change
 from controller.patches import patch_for
 from controller.planner import Planner
 from controller.pool_status.driver import PoolCounters
+from controller.restraint import Restraint
 from controller.status import count_pools
 from controller.verdict import news_of_faults, verdict_of
 from controller.view import NEEDED, Outlook, View, may_lead, metallb_controllers, outlook_of
@@ -75,6 +77,7 @@ class Reconciler:
         self._teller = Teller(self._leader)
         self._counters = PoolCounters(client, self._leader, namespace)
         self._state = StateWriter(self._leader, namespace)
+        self._restraint = Restraint()
         self._faults_told = ""
         self._written = 0
         self._refused = 0
@@ -98,6 +101,11 @@ class Reconciler:
             "pool": self._counters.sent,
             "state": self._state.sent,
         }
+
+    @property
+    def refusals(self) -> int:
+        """Services whose last write the API server would not have."""
+        return len(self._delta.refusals) if self._planner is not None else 0
 
     @property
     def write_errors(self) -> int:
@@ -249,13 +257,16 @@ class Reconciler:
         self._counters.show(lambda: count_pools(planner.ledger))
         if dirty.pools:
             self._judge(self._outlook.faults)
+        self._show_verdict()
 
     def _judge(self, faults: tuple[Fault, ...]) -> None:
         uids = {name: pool.metadata.uid for name, pool in self._snapshot.pools.items()}
         self._teller.tell(news_of_faults(faults, uids, self._faults_told))
-        verdict = verdict_of(faults)
-        self._faults_told = verdict.summary
-        self._state.show(verdict)
+        self._faults_told = verdict_of(faults).summary
+
+    def _show_verdict(self) -> None:
+        faults = self._outlook.faults if self._outlook else ()
+        self._state.show(verdict_of(faults, self._delta.refusals))
 
     def _want(self, change: Change) -> None:
         service = self._delta.shown(change.service)
@@ -275,7 +286,7 @@ class Reconciler:
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
         deadlines = (self._plan_at, self._floor.until, self._delta.next_deadline())
-        due = [at for at in deadlines if at is not None]
+        due = [at for at in (*deadlines, self._restraint.next_at(loop.time())) if at is not None]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -289,10 +300,10 @@ class Reconciler:
             return
         if not self._leadership.leads():
             return
-        loop = asyncio.get_running_loop()
-        free = WRITERS - len(self._delta.under_way)
+        now = asyncio.get_running_loop().time()
+        free = self._restraint.allowance(now, len(self._delta.under_way), WRITERS)
         latest = self._snapshot.services
-        for write in self._delta.next_writes(loop.time(), timestamp(), free, latest):
+        for write in self._delta.next_writes(now, timestamp(), free, latest):
             if write.body:
                 request = self._tasks.create_task(self._write(write))
                 self._requests.add(request)
@@ -302,23 +313,29 @@ class Reconciler:
 
     async def _write(self, write: Write) -> None:
         delta, loop = self._delta, asyncio.get_running_loop()
+        refused = write.service in delta.refusals
         try:
             answer = await self._leader.patch(
                 object_path("Service", write.service, "status"), write.body, Patch.STRATEGIC
             )
             known = delta.known(write.service, answer)
             delta.written(write, known or parse_service(answer))
+            self._restraint.accepted()
             self._written += 1
             self._teller.tell(write.news)
         except (ApiError, ObjectError) as error:
             self._refused += 1
-            delta.failed(write, loop.time())
+            failure = note_failure(delta, self._restraint, write, error, loop.time())
+            self._teller.tell(failure.news)
             fields = {"service": str(write.service), "error": str(error)}
             LOG.info("write failed", extra={"fields": fields})
-            await self._read_again(delta, write.service)
+            if failure.doubtful:
+                await self._read_again(delta, write.service)
         if delta is self._delta and self._planner is not None:
+            if refused or write.service in delta.refusals:
+                self._show_verdict()
             self._dispatch()
-            if delta.next_deadline() is not None:
+            if self._restraint.forbidden or delta.next_deadline() is not None:
                 self._arm()
 
     async def _read_again(self, delta: Delta, name: ObjectName) -> None:

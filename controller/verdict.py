@@ -1,24 +1,50 @@
-"""What is wrong with the pools, as the controller's ConfigurationState shows it.
+"""What is wrong with the pools and with writing, as the controller's ConfigurationState shows it.
 
 As in MetalLB the object is named `controller` and has one condition, `poolReconcilerValid`; unlike
 there it is written only when what it says changes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from controller.news import EventReason, News
 from controller.patches import MAX_MESSAGE
+from kube.api import ApiError
 from kube.faults import Fault
 from kube.objects import Json, ObjectName
 from kube.snapshot import Kind
 from kube.verdicts import COMPONENT_LABEL, Verdict, lines_of
 
 STATE_NAME = "controller"
+REFUSALS = frozenset({400, 401, 403, 413})
+"""Of the role or a policy: the same write would be refused again. 422 is about the address."""
+REFUSED = "the API server refuses to store the status"
+NONE: Mapping[ObjectName, str] = MappingProxyType({})
 
 
-def verdict_of(faults: Iterable[Fault]) -> Verdict:
-    """Return the verdict on the pools; advice is no fault."""
-    return Verdict(lines_of(f for f in faults if f.kind is Kind.IP_ADDRESS_POOL))
+def verdict_of(faults: Iterable[Fault], refusals: Mapping[ObjectName, str] = NONE) -> Verdict:
+    """Return the verdict on the pools, and on the writes of Services; advice is no fault."""
+    lines = lines_of(f for f in faults if f.kind is Kind.IP_ADDRESS_POOL)
+    return Verdict((*lines, *_refused(refusals)))
+
+
+def refusal_words(error: Exception) -> str:
+    """Return what a server says that will not have a write, nothing for other failures."""
+    refused = isinstance(error, ApiError) and error.status in REFUSALS
+    return str(error) if refused else ""
+
+
+def refusal_in(summary: str) -> str:
+    """Return what a verdict's summary says of writes that the API server refuses, or nothing."""
+    return next((line for line in summary.split("\n") if line.startswith(REFUSED)), "")
+
+
+def _refused(refusals: Mapping[ObjectName, str]) -> Iterator[str]:
+    """Yield one line: a missing role refuses thousands, for one reason."""
+    if refusals:
+        first = min(refusals)
+        more = ", and of others" if len(refusals) > 1 else ""
+        yield f"{REFUSED} of Service {first}{more}: {refusals[first]}"
 
 
 def news_of_faults(

@@ -23,6 +23,7 @@ KINDS = (
     Kind.IP_ADDRESS_POOL,
     Kind.L2_ADVERTISEMENT,
     Kind.BGP_ADVERTISEMENT,
+    Kind.CONFIGURATION_STATE,
 )
 """What the controller's explanation reads, and what says which faults concern a Service."""
 EVERYWHERE = frozenset({Kind.SERVICE, Kind.NAMESPACE, Kind.NODE})
@@ -44,6 +45,11 @@ class Controllers:
     def ready(self) -> list[str]:
         """Return the names of those that are ready."""
         return sorted(pod.name.name for pod in self.pods if pod.ready and not pod.terminating)
+
+    @property
+    def at_work(self) -> bool:
+        """Tell whether one of them leads and is ready."""
+        return self.leader in self.ready
 
 
 def read_snapshot(reach: Reach) -> Snapshot:
@@ -86,7 +92,7 @@ def controller_troubles(found: Controllers, namespace: str) -> list[str]:
             f"no controller leads: the Lease {namespace}/{LEASE} has no holder; one takes it "
             "within seconds, unless it can't write it"
         ]
-    if found.leader not in found.ready:
+    if not found.at_work:
         return [
             f"the controller that leads, {found.leader}, is not ready: until another takes the "
             f"Lease {namespace}/{LEASE}, no Service gets an address"
@@ -101,9 +107,11 @@ def speaker_troubles(nodes: int, namespace: str) -> list[str]:
     return [f"no speaker Pod in namespace {namespace}: nothing is announced; {INSTALL}"]
 
 
-def service_troubles(snapshot: Snapshot, lb_class: str | None) -> tuple[list[str], list[str]]:
+def service_troubles(
+    snapshot: Snapshot, lb_class: str | None, *, leads: bool
+) -> tuple[list[str], list[str]]:
     """Return the sentences on Services that lack an address, and on those with less than asked."""
-    explained = explain_all(snapshot, lb_class)
+    explained = explain_all(snapshot, lb_class, leads=leads)
     lacking = [e.sentence for name, e in explained.items() if _lacks(snapshot, name, e)]
     lesser = [
         e.sentence

@@ -10,7 +10,7 @@ import click
 
 from controller.explain import Explanation
 from controller.explain import explain as explain_allocation
-from herald.cluster import read_snapshot, speaker_troubles
+from herald.cluster import controllers_of, read_snapshot, speaker_troubles
 from herald.moves import MoveTrace, moves
 from herald.output import NOT_FINE, Failure, class_option, output_option, print_json
 from herald.reach import Reach, all_status, find_reach, reach_options, reasons
@@ -40,7 +40,8 @@ def explain(target: str, every: bool, lb_class: str | None, output: str, **where
     reach = find_reach(**where)
     snapshot = read_snapshot(reach)
     names = _services(snapshot, target)
-    explained = [explain_allocation(snapshot, name, lb_class) for name in names]
+    leads = controllers_of(reach, snapshot).at_work
+    explained = [explain_allocation(snapshot, name, lb_class, leads=leads) for name in names]
     sentences = [each.sentence for each in explained]
     traces, found = _traces(reach, snapshot, names, explained)
     if output == "json":

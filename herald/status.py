@@ -77,7 +77,7 @@ def _known(reach: Reach, lb_class: str | None) -> _Known:
     except Failure as error:
         nothing = f"nothing is known of the Services and the controller: {error.message}"
         return _Known(Controllers((), ""), wrong=[nothing])
-    lacking, lesser = service_troubles(snapshot, lb_class)
+    lacking, lesser = service_troubles(snapshot, lb_class, leads=controllers.at_work)
     return _Known(
         controllers, [*controller_troubles(controllers, reach.namespace), *lacking], lesser
     )

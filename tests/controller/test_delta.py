@@ -95,6 +95,22 @@ def test_failed_write_is_tried_again_later_with_growing_pauses() -> None:
         now += pause
 
 
+def test_refusal_is_known_until_the_write_is_done_or_the_service_gone() -> None:
+    delta = Delta()
+    for text in ("a", "b"):
+        delta.observe(name(text), shown(text))
+        delta.want(name(text), given(f"192.0.2.{ord(text)}"), (), fresh=True)
+    for write in due(delta):
+        delta.failed(write, 0.0, "403 Forbidden")
+    assert delta.refusals == {name("a"): "403 Forbidden", name("b"): "403 Forbidden"}
+
+    [again, _] = due(delta, RETRY_S[0])
+    delta.written(again, shown("a", 2, ingress=["192.0.2.97"]))
+    delta.observe(name("b"), None)
+
+    assert not delta.refusals
+
+
 def test_limit_holds_and_the_rest_follows() -> None:
     delta = Delta()
     for text in ("a", "b", "c"):

@@ -6,8 +6,11 @@ import pytest
 
 from controller.explain import explain, explain_all
 from controller.outcome import Assigned, Pending, Reason
-from kube.objects import Pod, Service
+from controller.patches import CONDITION
+from controller.verdict import STATE_NAME, verdict_of
+from kube.objects import Condition, ObjectName, Pod, Service
 from kube.snapshot import Kind, Snapshot
+from kube.written import Written, canonical
 from tests.builders import HERALD, name, namespace, pool, service
 from tests.controller.steps import DUAL, V6, svc
 
@@ -161,3 +164,47 @@ def test_all_services_of_ours_are_explained_as_each_alone() -> None:
     made = snapshot(bad, theirs, inner)
 
     assert explain_all(made) == {each: explain(made, each) for each in (bad.name, TAKEN.name)}
+
+
+def test_words_of_a_controller_at_work_count_more_than_a_plan_without_its_memory() -> None:
+    """It may use the last good version of a pool that is wrong now."""
+    text = "no available IPs: pool p2 is full, 4 of 4 IPv4 addresses in use: add a range"
+    told = Condition(CONDITION, "False", "PoolFull", text)
+    web = service("web", created="2", conditions=(told,), **svc("web", pool="p2"))
+    made = snapshot(web, pools=(FIRST, pool("p2", "192.0.2.80-192.0.2.70")))
+
+    led, alone = explain(made, web.name, leads=True), explain(made, web.name)
+
+    assert led.sentence == f"Service default/web has no address: {text}"
+    assert "pool p2 is refused" in alone.sentence
+
+
+def test_wish_that_is_not_met_is_told_in_the_controllers_words() -> None:
+    told = Condition(CONDITION, "True", "PoolUnknown", "no such pool: create it")
+    web = service("web", created="2", ingress=["192.0.2.11"], conditions=(told,), **svc("web"))
+
+    found = explain(snapshot(web), web.name, leads=True)
+
+    assert found.sentence == "Service default/web has 192.0.2.11, but: no such pool: create it"
+
+
+@pytest.mark.parametrize(
+    ("leads", "refusals", "words"),
+    [
+        pytest.param(False, {}, "check that herald-controller is running", id="nobody leads"),
+        pytest.param(True, {}, "its log says why", id="not written yet"),
+        pytest.param(True, {"x": "403"}, "refuses to store the status", id="refused"),
+    ],
+)
+def test_service_without_the_address_that_is_free_for_it(
+    *, leads: bool, refusals: dict[str, str], words: str
+) -> None:
+    web = service("web", created="2", **svc("web"))
+    verdict = verdict_of((), {name(each): why for each, why in refusals.items()})
+    of = ObjectName(HERALD, STATE_NAME)
+    states = {of: Written(of, said=canonical(verdict.status("now")))}
+
+    found = explain(snapshot(web, configuration_states=states), web.name, leads=leads)
+
+    assert words in found.sentence
+    assert ("is running" in found.sentence) is not leads

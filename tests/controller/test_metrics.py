@@ -55,6 +55,15 @@ def test_those_that_wait_are_counted_by_reason() -> None:
     assert 'herald_allocator_services_pending{reason="PoolUnknown"} 1.0' in found
 
 
+def test_those_whose_write_is_refused_are_counted_as_waiting() -> None:
+    cluster = Cluster(pool("p", "192.0.2.0/31"))
+    cluster.put(service("a")).run()
+
+    found = page(Reading(cluster.planner, refusals=1))
+
+    assert 'herald_allocator_services_pending{reason="WriteRefused"} 1.0' in found
+
+
 def test_follower_says_so() -> None:
     found = page(
         Reading(

@@ -1,9 +1,13 @@
 """The controller's ConfigurationState: what it says, and that it says it once."""
 
-from controller.verdict import news_of_faults, verdict_of
+import pytest
+
+from controller.verdict import news_of_faults, refusal_in, refusal_words, verdict_of
+from kube.api import ApiError
 from kube.faults import Fault, Reason
 from kube.snapshot import Kind
 from kube.verdicts import Verdict
+from tests.builders import name
 from tests.controller.cluster import pool_name
 
 BAD = Fault(Kind.IP_ADDRESS_POOL, pool_name("bad"), "spec.addresses", "no range", Reason.BAD_RANGE)
@@ -50,3 +54,26 @@ def test_thousands_of_faults_make_no_object_too_large() -> None:
     ]
 
     assert len(verdict_of(many).summary) <= 8192
+
+
+def test_refused_writes_are_one_line_whatever_their_number() -> None:
+    refusals = {name(f"s{i}"): "403 Forbidden: services is forbidden" for i in range(9)}
+    verdict = verdict_of([BAD], refusals)
+
+    line = verdict.lines[1]
+    assert "status of Service default/s0, and of others: 403 Forbidden" in line
+    assert len(verdict.lines) == 2
+    assert refusal_in(verdict.summary) == line
+    assert refusal_in(verdict_of([BAD]).summary) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(ApiError(403, "Forbidden", "no"), "403 Forbidden: no", id="a role"),
+        pytest.param(ApiError(409, "Conflict", "old"), "", id="a conflict"),
+        pytest.param(ApiError(0, "Timeout", "late"), "", id="no answer"),
+    ],
+)
+def test_only_what_would_be_refused_again_is_a_refusal(error: ApiError, words: str) -> None:
+    assert refusal_words(error) == words

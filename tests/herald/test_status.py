@@ -50,7 +50,7 @@ def test_an_owner_that_does_not_answer_is_named_by_the_others(cluster: Cluster) 
     ("annotations", "words"),
     [
         pytest.param({"address_pool": "frist"}, 'unknown pool "frist"', id="unknown pool"),
-        pytest.param({}, "check that herald-controller is running", id="nobody gives it one"),
+        pytest.param({}, "herald-controller is at work", id="nobody gives it one"),
     ],
 )
 def test_a_service_without_an_address_is_told(
