@@ -13,9 +13,18 @@ from enum import Enum
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from controller.admission.authority import (
+    Authority,
+    Subject,
+    Validity,
+    certificate_pem,
+    key_pem,
+    named,
+)
 
 LIFETIME = timedelta(days=90)
 RENEW_BEFORE = timedelta(days=30)
@@ -91,67 +100,29 @@ def inspect(
 
 def issue(host: str, keys: Keys, now: datetime, before: Material | None = None) -> Material:
     """Return a new certificate for the host; clients go on trusting the one `before`."""
-    name = _name(f"{host} authority")
-    authority = (
-        _builder(name, keys.authority.public_key(), keys.serials[0], now)
-        .issuer_name(name)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs=True), critical=True)
-        .sign(keys.authority, hashes.SHA256())
+    validity = Validity(now - SLACK, now + LIFETIME)
+    authority = Authority.new(_name(f"{host} authority"), keys.authority, keys.serials[0], validity)
+    subject = Subject(
+        _name(host),
+        keys.server.public_key(),
+        usages=(ExtendedKeyUsageOID.SERVER_AUTH,),
+        hosts=(x509.DNSName(host),),
     )
-    server = (
-        _builder(_name(host), keys.server.public_key(), keys.serials[1], now)
-        .issuer_name(name)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(keys.authority, hashes.SHA256())
-    )
-    trusted = [authority]
+    server = authority.sign(subject, keys.serials[1], validity)
+    trusted = [authority.certificate]
     if before is not None:
         trusted += x509.load_pem_x509_certificates(before.authorities)[:1]
-    pem = serialization.Encoding.PEM
     return Material(
-        certificate=server.public_bytes(pem),
-        key=keys.server.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-        authorities=b"".join(each.public_bytes(pem) for each in trusted),
+        certificate=certificate_pem(server),
+        key=key_pem(keys.server),
+        authorities=b"".join(certificate_pem(each) for each in trusted),
         expires=server.not_valid_after_utc,
-    )
-
-
-def _builder(
-    subject: x509.Name, key: ec.EllipticCurvePublicKey, serial: int, now: datetime
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .public_key(key)
-        .serial_number(serial)
-        .not_valid_before(now - SLACK)
-        .not_valid_after(now + LIFETIME)
-    )
-
-
-def _usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs,
-        key_cert_sign=signs,
-        crl_sign=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
     )
 
 
 def _name(text: str) -> x509.Name:
     # RFC 5280 allows 64 characters here; clients read the alternative name.
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+    return named(text[:64])
 
 
 def _hosts(certificate: x509.Certificate) -> list[str]:

@@ -25,7 +25,7 @@ from speaker.brain.identity import CLUSTER_NAMESPACE
 from speaker.brain.metrics import Tallies, metrics
 from speaker.brain.moves import Moves
 from speaker.brain.prober import Prober
-from speaker.brain.reconciler import BGP_KINDS, WIRE_KINDS, Reconciler
+from speaker.brain.reconciler import BGP_KINDS, OWN_KINDS, WIRE_KINDS, Reconciler
 from speaker.brain.state import State
 from speaker.brain.status import Reports, status
 from speaker.brain.statuses.driver import COALESCE_S, StatusWriter
@@ -316,20 +316,11 @@ class Brain:
 
 def selections(namespace: str) -> tuple[Selection, ...]:
     """Return what a speaker watches."""
-    own_kinds = (
-        Kind.SECRET,
-        Kind.IP_ADDRESS_POOL,
-        Kind.L2_ADVERTISEMENT,
-        Kind.BGP_ADVERTISEMENT,
-        Kind.BGP_PEER,
-        Kind.BFD_PROFILE,
-        Kind.COMMUNITY,
-    )
     return (
         Selection(Kind.SERVICE, field_selector=LOAD_BALANCERS, reread_deleted=True),
         Selection(Kind.ENDPOINT_SLICE),
         Selection(Kind.NODE),
         Selection(Kind.NAMESPACE, field_selector=f"metadata.name={CLUSTER_NAMESPACE}"),
         Selection(Kind.POD, namespace),
-        *(Selection(kind, namespace) for kind in own_kinds),
+        *(Selection(kind, namespace) for kind in OWN_KINDS),
     )

@@ -38,18 +38,17 @@ from speaker.seam.messages import (
 LOG = logging.getLogger("speaker.brain")
 
 SLICE_S = 0.005
-CONFIGURED_BY = frozenset(
-    {
-        Kind.NODE,
-        Kind.SECRET,
-        Kind.IP_ADDRESS_POOL,
-        Kind.L2_ADVERTISEMENT,
-        Kind.BGP_ADVERTISEMENT,
-        Kind.BGP_PEER,
-        Kind.BFD_PROFILE,
-        Kind.COMMUNITY,
-    }
+OWN_KINDS = (
+    Kind.SECRET,
+    Kind.IP_ADDRESS_POOL,
+    Kind.L2_ADVERTISEMENT,
+    Kind.BGP_ADVERTISEMENT,
+    Kind.BGP_PEER,
+    Kind.BFD_PROFILE,
+    Kind.COMMUNITY,
 )
+"What configures Herald, in its own namespace."
+CONFIGURED_BY = frozenset({Kind.NODE, *OWN_KINDS})
 WIRE_KINDS = (Identity, Expected, Drain, AddressIntent, BfdIntent)
 "What the brain says to wire, and to bgp."
 BGP_KINDS = (Drain, PeerIntent, RouteIntent)

@@ -84,6 +84,10 @@ def _frozen(must: Budget, inject: Fault) -> Control:
     return Control(FROZEN, inject, (must,), prepare=faults.successors_frozen)
 
 
+UNDRAINED = Control("the node goes down without the drain", faults.node_dies, (NOTHING_LOST,))
+NO_GRACE = Control(
+    "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
+)
 CALIBRATION = Control(
     what="a calibration: a cut of the LAN client for 500 ms must be reported as 450 to 600 ms",
     inject=faults.cut_for_half_a_second,
@@ -120,7 +124,7 @@ SCENARIOS = (
         inject=faults.drained,
         budgets=(NOTHING_LOST, ARP_KEPT, DOUBLE_SHORT),
         aims=(ARP_KEPT_AIM, DOUBLE_MOVE_AIM),
-        control=Control("the node goes down without the drain", faults.node_dies, (NOTHING_LOST,)),
+        control=UNDRAINED,
     ),
     Scenario(
         name="l2-speaker-kill",
@@ -175,7 +179,7 @@ SCENARIOS = (
         inject=faults.drained,
         budgets=(NOTHING_LOST,),
         aims=(),
-        control=Control("the node goes down without the drain", faults.node_dies, (NOTHING_LOST,)),
+        control=UNDRAINED,
     ),
     Scenario(
         name="bgp-speaker-kill",
@@ -195,9 +199,7 @@ SCENARIOS = (
         inject=faults.endpoint_gone,
         budgets=(NOTHING_LOST, DOUBLE_SHORT),
         aims=(DOUBLE_MOVE_AIM,),
-        control=Control(
-            "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
-        ),
+        control=NO_GRACE,
         backends=Backends.EVERYWHERE,
         policy="Local",
     ),
@@ -209,9 +211,7 @@ SCENARIOS = (
         inject=faults.endpoint_gone,
         budgets=(NOTHING_LOST,),
         aims=(),
-        control=Control(
-            "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
-        ),
+        control=NO_GRACE,
         backends=Backends.EVERYWHERE,
         policy="Local",
     ),
