@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 
+from netns_lab.drill.lateness import late_ms
 from netns_lab.drill.series import ArpSeries, ClientSeries, ExpectedChange, Flow, RouteChange
 
 
@@ -41,6 +42,8 @@ class RunFigures:
     "How often the address changed its owner on the LAN."
     marks: Mapping[str, float] = field(default_factory=dict)
     "Milliseconds after the fault."
+    late_ms: float = 0.0
+    "The longest time in which a probe sent nothing: what the machine itself cost."
 
 
 def measure_client(series: ClientSeries) -> ClientFigures:
@@ -86,6 +89,7 @@ def measure_run(
         clients=by_client,
         moves=None if arp is None else moves(arp),
         marks=marks,
+        late_ms=late_ms(clients, arp),
     )
 
 

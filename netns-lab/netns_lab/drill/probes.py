@@ -22,7 +22,7 @@ from netns_lab.drill.series import (
 from netns_lab.drill.settle import NotSettledError
 from netns_lab.lab import Lab
 
-READY_LIMIT_S = 10.0
+READY_LIMIT_S = 20.0
 STOP_LIMIT_S = 20.0
 FLOWS, DATAGRAMS_A_SECOND, CONNECTIONS = 16, 1000, 4
 CLIENTS = {"lan": "client", "routed": "remote"}

@@ -17,7 +17,8 @@ from netns_lab.lab import Lab
 from netns_lab.manifests import Manifest
 from netns_lab.orders import LabError
 
-SETTLE_LIMIT_S = 20.0
+SETTLE_LIMIT_S = 60.0
+"For a busy machine, on which a node's processes take half a minute to start."
 MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
 SERVICE_PATH = f"/api/v1/namespaces/default/services/{objects.SERVICE}"
 
@@ -79,6 +80,11 @@ class Rig:
             return asked[-1] if asked[-1] and asked[-1] == asked[-2] else None
 
         return until(f"one owner of {self.address}", steady, SETTLE_LIMIT_S)
+
+    def forget_owner(self) -> None:
+        """Let clients and router ask anew who has the address, and so send to its owner."""
+        for host in ("client", "router"):
+            self.lab.exec(host, ["ip", "neigh", "flush", "to", self.address])
 
     def wait_routes(self, count: int) -> None:
         """Return when the router's kernel has `count` next hops for the address."""

@@ -1,8 +1,9 @@
 """A client's traffic: numbered UDP datagrams in several flows, and TCP connections that stay open.
 
 Runs as a process of its own in a client's namespace (`python -m netns_lab.drill.traffic`), so that
-its clock is not disturbed by anything else of the drill. It prints `ready` once the first echo came
-and runs until its standard input is closed; then it prints one JSON line of what it saw.
+its clock is not disturbed by anything else of the drill. It prints `ready` once every flow has been
+echoed, counts from then on, and runs until its standard input is closed; then it prints one JSON
+line of what it saw.
 """
 
 import argparse
@@ -41,6 +42,8 @@ class UdpFlow:
         self.sock.connect((target, port))
         self.sent = array("d")
         self.echoed = array("d")
+        self.heard = False
+        self.counted_from = 0
 
     def send(self, now: float) -> None:
         """Send the next datagram; one the kernel refuses counts as sent and lost."""
@@ -65,7 +68,18 @@ class UdpFlow:
             flow, number = HEADER.unpack_from(payload)
             if flow == self.number and number < len(self.echoed) and not self.echoed[number]:
                 self.echoed[number] = time.monotonic()
-                heard = True
+                self.heard = heard = True
+
+    def count_from_here(self) -> None:
+        """Let what was sent so far not count: it found out whether there is a way."""
+        self.counted_from = len(self.sent)
+
+    def report(self) -> dict[str, list[float]]:
+        """Return what counts, rounded to the microsecond."""
+        return {
+            "sent_s": [round(t, 6) for t in self.sent[self.counted_from :]],
+            "echoed_s": [round(t, 6) for t in self.echoed[self.counted_from :]],
+        }
 
 
 class TcpPing:
@@ -155,7 +169,9 @@ class Traffic:
                 for ping in self.pings:
                     ping.ping(now)
             heard, ended = self._wait(max(0.0, due - time.monotonic()))
-            if heard and not said_ready:
+            if heard and not said_ready and all(flow.heard for flow in self.flows):
+                for flow in self.flows:
+                    flow.count_from_here()
                 say_ready()
                 said_ready = True
             if ended:
@@ -181,15 +197,9 @@ class Traffic:
             self._wait(left)
 
     def report(self) -> dict[str, Any]:
-        """Return what was seen as JSON; times rounded to the microsecond."""
+        """Return what was seen as JSON."""
         return {
-            "flows": [
-                {
-                    "sent_s": [round(t, 6) for t in flow.sent],
-                    "echoed_s": [round(t, 6) for t in flow.echoed],
-                }
-                for flow in self.flows
-            ],
+            "flows": [flow.report() for flow in self.flows],
             "connections": [{"broken_s": p.broken_s, "why": p.why} for p in self.pings],
         }
 
