@@ -8,7 +8,7 @@ from typing import Any
 POLL_S = 0.005
 
 
-async def until(condition: Callable[[], Any], limit_s: float = 5.0) -> Any:
+async def until(condition: Callable[[], Any], limit_s: float = 20.0) -> Any:
     """Return the first true answer of the condition, which may be a coroutine function."""
     answer: Any = None
     with suppress(TimeoutError):
