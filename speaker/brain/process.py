@@ -225,6 +225,7 @@ class Brain:
                 self._greeted.add(peer)
                 self._statuses.mark_all()
                 if peer == "wire":
+                    self._take_interfaces()
                     self._sweeper.everything()
             case Counters():
                 self._counts.take(peer, message)
@@ -237,12 +238,17 @@ class Brain:
                 self._held.discard(message.address)
                 self._statuses.mark(self._state.deciding.holders(message.address))
             case InterfaceReport():
+                self._take_interfaces()
                 self._statuses.mark_all()
             case NeighbourReport():
                 self._contacts.take(message, asyncio.get_running_loop().time())
             case ConflictReport() if message.mac is not None and not message.proxy:
                 for service in self._state.deciding.view.services(message.address):
                     self._events.add(on_conflict(message, service, self._state.own.node))
+
+    def _take_interfaces(self) -> None:
+        if "wire" in self._greeted:
+            self._reconciler.take_interfaces(self._wire.mirror.of(InterfaceReport))
 
     def _hear_owner(self, report: OwnerReport, *, greeting: bool) -> None:
         own = self._state.own.node

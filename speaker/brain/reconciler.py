@@ -22,6 +22,7 @@ from speaker.policy.eligibility import drained
 from speaker.policy.gates import Protocol
 from speaker.policy.health import NODE_PORT, Verdict
 from speaker.policy.intents import address_intent, expected_nodes
+from speaker.policy.interfaces import nics_of
 from speaker.seam.messages import (
     AddressIntent,
     BfdIntent,
@@ -29,6 +30,7 @@ from speaker.seam.messages import (
     Expected,
     Freshness,
     Identity,
+    InterfaceReport,
     Message,
     PeerIntent,
     Prefix,
@@ -138,6 +140,11 @@ class Reconciler:
             self.state.deciding.mark_ports(changed)
             self._wake.set()
             self._retell_restored()
+
+    def take_interfaces(self, reports: Iterable[InterfaceReport]) -> None:
+        """Look at the NICs as wire reports them now."""
+        if self.state.deciding.set_nics(nics_of(reports)):
+            self._wake.set()
 
     def tell_freshness(self, age_s: float) -> None:
         """Say how old the knowledge of the API is."""

@@ -37,7 +37,7 @@ DROPS = {
     "herald_watch_breaks": "watch",
 }
 "Counters of what a process was sent and did not use, and what that is, unless a label says it."
-L2_ONLY = frozenset({Gate.SHARED_SELECTORS})
+L2_ONLY = frozenset({Gate.SHARED_SELECTORS, Gate.INTERFACE})
 LATER = frozenset({Gate.CONSISTENT, Gate.PEER, Gate.SHARERS, Gate.HEALTH})
 "Looked at only when all others are open."
 BGP_ONLY = frozenset({Gate.PEER, Gate.CONSISTENT})

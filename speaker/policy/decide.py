@@ -34,6 +34,7 @@ from speaker.policy.eligibility import (
 )
 from speaker.policy.gates import EVERYWHERE, Gate, Protocol, Withheld
 from speaker.policy.health import NODE_PORT, Verdict
+from speaker.policy.interfaces import interface_gate
 from speaker.policy.view import View, draining
 
 Verdicts = Mapping[int, Verdict]
@@ -107,6 +108,30 @@ def decide_address(
     if not services:
         return None
     choice = choose(view, protocol, address)
+    decision = _decide(view, protocol, choice, (address, services), verdicts)
+    return decision if protocol is Protocol.BGP else _with_interfaces(view, decision, choice)
+
+
+def _with_interfaces(view: View, decision: Decision, choice: Choice) -> Decision:
+    """Close the gate of the NICs, too, when none is usable that the advertisements want."""
+    selecting = decision.advertisements
+    if not selecting and view.node is not None:
+        services = view.services(decision.address)
+        found = {each.name: each for s in services for each in covering(choice, s, view.node)}
+        selecting = tuple(found.values())
+    gate = interface_gate(view, selecting)
+    return decision if gate is None else replace(decision, closed=(*decision.closed, gate))
+
+
+def _decide(
+    view: View,
+    protocol: Protocol,
+    choice: Choice,
+    held: tuple[Address, tuple[Service, ...]],
+    verdicts: Verdicts | None,
+) -> Decision:
+    """Return the decision, NICs apart; `held` is the address with its Services."""
+    address, services = held
     judged = tuple(_judge(view, protocol, choice, service) for service in services)
     first = services[0].ingress
     decision = Decision(

@@ -6,7 +6,7 @@ as much as its caller has time for. The result equals deciding everything from s
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kube.configuration import Configuration
 from kube.objects import Address, ObjectName, Service
@@ -17,7 +17,7 @@ from speaker.policy.gates import Protocol
 from speaker.policy.health import NODE_PORT
 from speaker.policy.peers import Sessions, sessions_of
 from speaker.policy.routes import Path, paths, route, with_peers
-from speaker.policy.view import Self, View, metallb_speaker, speakers
+from speaker.policy.view import Nic, Self, View, metallb_speaker, speakers
 from speaker.seam.messages import Prefix, RouteIntent
 
 NEEDS: Mapping[Protocol, frozenset[Kind]] = {
@@ -98,7 +98,9 @@ class Deciding:
     ) -> None:
         """Take the cluster as it is now; `services` changed themselves or in their slices."""
         before = self.view
-        after = View(before.own, snapshot, configuration, self._holders, speakers(snapshot))
+        after = replace(
+            before, snapshot=snapshot, configuration=configuration, speakers=speakers(snapshot)
+        )
         self.view = after
         for name in services:
             self._mark_service(name, snapshot.services.get(name))
@@ -107,6 +109,14 @@ class Deciding:
             begun = self.sessions.peers
             self.sessions = sessions_of(configuration, after.node, waits_for=metallb, begun=begun)
             self.mark_all()
+
+    def set_nics(self, nics: tuple[Nic, ...]) -> bool:
+        """Know the node's NICs as wire sees them; tell whether that is news."""
+        if nics == self.view.nics:
+            return False
+        self.view = replace(self.view, nics=nics)
+        self.mark_all()
+        return True
 
     def holders(self, address: Address) -> tuple[ObjectName, ...]:
         """Return the names of the Services that have the address."""

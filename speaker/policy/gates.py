@@ -29,6 +29,7 @@ class Gate(Enum):
     NODE_NETWORK = "node-network"
     NODE_NOT_EXCLUDED = "node-not-excluded"
     NODE_NOT_DRAINING = "node-not-draining"
+    INTERFACE = "interface"
     CONSISTENT = "advertisements-consistent"
     PEER = "peer"
     ENDPOINT = "endpoint"
@@ -59,6 +60,7 @@ MEANINGS = {
     Gate.NODE_NETWORK: "the node's network is available",
     Gate.NODE_NOT_EXCLUDED: "the node is not excluded from external load balancers",
     Gate.NODE_NOT_DRAINING: "the node is not being drained of addresses",
+    Gate.INTERFACE: "the node has a usable NIC that an advertisement wants",
     Gate.CONSISTENT: "its advertisements don't contradict each other",
     Gate.PEER: "a peer of the address's family takes it from this node",
     Gate.ENDPOINT: "the Service has a usable endpoint",

@@ -3,7 +3,8 @@
 from kube.configuration import L2Ad
 from kube.objects import Node
 from speaker.policy.decide import Decision
-from speaker.policy.gates import Protocol
+from speaker.policy.gates import Gate, Protocol
+from speaker.policy.interfaces import wanted_interfaces
 from speaker.policy.view import View
 from speaker.seam.messages import AddressIntent, ExpectedNode, OnConflict
 
@@ -14,13 +15,15 @@ def address_intent(view: View, decision: Decision) -> AddressIntent | None:
         return None
     ads = [each for each in decision.advertisements if isinstance(each, L2Ad)]
     services = view.services(decision.address)
+    # Wire sees its own NICs better, and at once.
+    closed = [each for each in decision.closed if each.gate is not Gate.INTERFACE]
     return AddressIntent(
         address=decision.address,
         service_uids=tuple(sorted(service.uid for service in services)),
         rank_key=decision.rank_key,
-        interfaces=_interfaces(ads),
-        fit=decision.may,
-        closed_gates=tuple(dict.fromkeys(each.gate.value for each in decision.closed)),
+        interfaces=wanted_interfaces(ads),
+        fit=not closed,
+        closed_gates=tuple(dict.fromkeys(each.gate.value for each in closed)),
         weight=sum(_preference(ad, view.node) for ad in ads),
         on_conflict=OnConflict.HOLD,
         may_begin=decision.may_begin,
@@ -36,13 +39,6 @@ def expected_nodes(view: View) -> tuple[ExpectedNode, ...]:
         for name in sorted(view.speakers)
         if name != view.own.node and name in nodes
     )
-
-
-def _interfaces(ads: list[L2Ad]) -> tuple[str, ...]:
-    """Return the NICs of all advertisements together; one that names none means all."""
-    if any(not ad.interfaces for ad in ads):
-        return ()
-    return tuple(sorted({name for ad in ads for name in ad.interfaces}))
 
 
 def _preference(ad: L2Ad, node: Node | None) -> int:

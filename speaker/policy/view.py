@@ -48,6 +48,19 @@ class PoolRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Nic:
+    """A NIC of this node; `reason` says why wire can't use it, empty when it can."""
+
+    name: str
+    reason: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether addresses can be answered for on it."""
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything the decision about one address reads, but for the health verdicts."""
 
@@ -58,6 +71,8 @@ class View:
     "Names of the Services that have the address in their status."
     speakers: frozenset[str]
     "Nodes with a speaker Pod; empty when Pods are not known."
+    nics: tuple[Nic, ...] | None = None
+    "By name; None until wire has said which there are."
 
     @property
     def node(self) -> Node | None:

@@ -35,6 +35,8 @@ from speaker.seam.intents import (
     RouteVariant,
 )
 from speaker.seam.reports import (
+    GONE,
+    NOT_WANTED,
     AddressForgotten,
     BfdForgotten,
     BfdReport,
@@ -53,6 +55,8 @@ from speaker.seam.reports import (
 )
 
 __all__ = [
+    "GONE",
+    "NOT_WANTED",
     "SCHEMA",
     "Address",
     "AddressForgotten",

@@ -68,6 +68,11 @@ class ConflictReport:
     proxy: bool = False
 
 
+GONE = "gone"
+NOT_WANTED = "not-wanted"
+"""Reasons of an InterfaceReport that lie not in the NIC's own state."""
+
+
 @dataclass(frozen=True, slots=True)
 class InterfaceReport:
     """A NIC wire takes part on, or not, and why not."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from speaker.l2.cause import Cause
 from speaker.l2.links import Link
 from speaker.seam.messages import (
+    GONE,
+    NOT_WANTED,
     Address,
     AddressForgotten,
     ConflictReport,
@@ -13,9 +15,6 @@ from speaker.seam.messages import (
     NeighbourReport,
     OwnerReport,
 )
-
-GONE = "gone"
-NOT_WANTED = "not-wanted"
 
 Key = tuple[str, type[object], Address | str]
 

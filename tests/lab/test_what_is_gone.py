@@ -115,3 +115,30 @@ def test_an_address_that_an_edit_took_away_and_gave_back_was_lost_in_between(lab
         steps = [(one[1], other[0]) for one, other in pairwise(new)]
         assert all(to == come_from for to, come_from in steps), new
     assert told(lab, before)[counts[before]][2] == "removed"
+
+
+def test_an_advertisement_for_a_nic_that_no_node_has_is_named_and_counted(lab: Lab) -> None:
+    before = until(lambda: owner(lab), 5, "one owner")
+    path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements"
+    advertisement = f"{path}/example-advertisement"
+
+    def closed() -> list[dict[str, Any]]:
+        return [
+            gate
+            for entry in status(lab, before)["addresses"]
+            if (entry["address"], entry["protocol"]) == (VIP, "layer2")
+            for gate in entry["closed"]
+        ]
+
+    lab.patch(advertisement, {"spec": {"interfaces": ["eth77"]}})
+    [gate] = until(closed, 5, "the gate")
+    assert gate["gate"] == "interface"
+    assert gate["object"] == "L2Advertisement example-advertisement"
+    assert f"node {before} has no usable NIC eth77: it has lan0 (usable)" in gate["sentence"]
+    text = lab.fetch(before, "http://127.0.0.1:9130/metrics") or ""
+    assert 'herald_withheld{gate="interface",protocol="layer2"} 1.0' in text
+
+    lab.patch(advertisement, {"spec": {"interfaces": ["lan0"]}})
+    until(lambda: owner(lab), 5, "one owner")
+    assert closed() == []
+    lab.patch(advertisement, {"spec": {"interfaces": None}})

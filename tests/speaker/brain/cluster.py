@@ -14,7 +14,7 @@ from netns_lab.control_plane.server import EmbeddedServer, embedded
 from speaker.brain.process import Brain, Settings
 from speaker.policy.view import Self
 from speaker.seam.driver import Listener, Process
-from speaker.seam.messages import End, Message
+from speaker.seam.messages import End, InterfaceReport, Message
 from tests.waiting import until_stored
 
 HERALD = "metallb-system"
@@ -31,6 +31,8 @@ class Ear:
     heard: list[Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.name == "wire" and not any(isinstance(each, InterfaceReport) for each in self.says):
+            self.says = [InterfaceReport("lan0", usable=True), *self.says]
         self.process = Process(
             name=self.name,
             whole=lambda _: list(self.says),

@@ -1,6 +1,7 @@
 """A real brain between the embedded API server and processes that listen on the seam."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from speaker.seam.messages import (
     Drain,
     Expected,
     Identity,
+    InterfaceReport,
     PeerIntent,
     RouteIntent,
     SessionForgotten,
@@ -63,6 +65,36 @@ async def test_a_local_endpoint_that_goes_closes_the_gate(first: Cluster) -> Non
         shown = parts.status()["addresses"][0]
         closed = [gate["gate"] for gate in shown["closed"]]
         assert closed == ["endpoint", "local-endpoint"]
+
+
+async def test_an_address_without_a_usable_nic_is_withheld_and_wire_is_told_nothing_new(
+    first: Cluster,
+) -> None:
+    await first.patch("L2Advertisement", "l2", {"spec": {"interfaces": ["eth77"]}})
+    await first.service()
+    wire = Ear("wire")
+    listener = wire.listener(first.folder)
+    async with brain(first.settings()) as parts:
+        await until(lambda: parts.status()["addresses"])
+        assert parts.status()["addresses"][0]["closed"] == [], "nothing is known of the NICs"
+        async with running(listener):
+            await until(lambda: parts.status()["addresses"][0]["closed"])
+            [closed] = parts.status()["addresses"][0]["closed"]
+            assert (closed["gate"], closed["object"]) == ("interface", "L2Advertisement l2")
+            assert ("layer2", "interface") in await withheld(parts)
+
+            listener.send(InterfaceReport("eth77", usable=True), to="brain")
+            await until(lambda: not parts.status()["addresses"][0]["closed"])
+            assert ("layer2", "interface") not in await withheld(parts)
+            intent = AddressIntent(ADDRESS, (), ADDRESS, interfaces=("eth77",))
+            [said] = [m for m in wire.heard if isinstance(m, AddressIntent)]
+            assert replace(said, service_uids=()) == intent
+
+
+async def withheld(parts: Brain) -> set[tuple[str, str]]:
+    """Return protocol and gate of each reason that is counted."""
+    [family] = [each for each in await parts.metrics() if each.name == "herald_withheld"]
+    return {(each.labels["protocol"], each.labels["gate"]) for each in family.samples}
 
 
 async def test_a_peer_and_an_advertisement_become_a_session_and_a_route(first: Cluster) -> None:

@@ -12,7 +12,7 @@ from kube.validation import usable
 from speaker.policy.decide import Decision, Verdicts, decide_address
 from speaker.policy.deciding import Deciding
 from speaker.policy.gates import Gate, Protocol
-from speaker.policy.view import Self, View, speakers
+from speaker.policy.view import Nic, Self, View, speakers
 from speaker.seam.messages import RouteIntent
 from tests.builders import (
     HERALD,
@@ -52,13 +52,18 @@ def snapshot(*state: Any, listed: frozenset[Kind] = EVERY_KIND) -> Snapshot:
     return Snapshot(**maps, slices_by_service=slices, listed=listed)
 
 
-def view(*state: Any, own: Self = ME, configuration: Configuration | None = None) -> View:
+def view(
+    *state: Any,
+    own: Self = ME,
+    configuration: Configuration | None = None,
+    nics: tuple[Nic, ...] | None = None,
+) -> View:
     made = snapshot(*state)
     holders: dict[objects.Address, tuple[ObjectName, ...]] = {}
     for each in made.services.values():
         for address in each.ingress:
             holders[address] = (*holders.get(address, ()), each.name)
-    return View(own, made, configuration or usable(made)[0], holders, speakers(made))
+    return View(own, made, configuration or usable(made)[0], holders, speakers(made), nics)
 
 
 def decide(
@@ -69,6 +74,12 @@ def decide(
     own: Self = ME,
 ) -> Decision:
     decision = decide_address(view(*state, own=own), protocol, ip_address(address), verdicts)
+    assert decision is not None
+    return decision
+
+
+def decide_on(made: View, protocol: Protocol = Protocol.LAYER2) -> Decision:
+    decision = decide_address(made, protocol, ip_address(VIP), None)
     assert decision is not None
     return decision
 
