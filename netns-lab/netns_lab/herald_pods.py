@@ -21,8 +21,9 @@ from netns_lab.commands import process_name
 from netns_lab.containers import Container, Surroundings, containers_of, folders_of, is_herald
 from netns_lab.orders import Json
 from netns_lab.plan import LabPlan, Node
+from netns_lab.pod_status import ContainerState, pod_status
 from netns_lab.processes import Process, ProcessPlan, ProcessState
-from netns_lab.seed import HERALD_NAMESPACE, pod_status
+from netns_lab.seed import HERALD_NAMESPACE
 from netns_lab.state import StateFolder
 
 PODS_PATH = f"/api/v1/namespaces/{HERALD_NAMESPACE}/pods"
@@ -45,7 +46,8 @@ class HeraldPod:
     folder: Path
     members: dict[str, Container]
     "By name of process."
-    ready: bool | None = None
+    told: dict[str, ContainerState] | None = None
+    "What its status says, by container."
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -137,7 +139,7 @@ class HeraldPods:
                 name = f"{name}-{pod.uid[:4]}"  # a surge of a rolling update
             pod.members[name] = container
             self._run(pod, name, container)
-        await self._report(key, pod, ready=False)
+        await self._report(key, pod, {})
 
     def _run(self, pod: HeraldPod, name: str, container: Container) -> None:
         plan = ProcessPlan(
@@ -189,9 +191,9 @@ class HeraldPods:
             for key, pod in list(self._running.items()):
                 answers = [await self._probe(pod, name) for name in pod.members]
                 self.ready |= dict(zip(pod.members, answers, strict=True))
-                await self._report(key, pod, ready=all(answers))
+                await self._report(key, pod, self._states(pod))
             pods = self._running.values()
-            started = started or (bool(pods) and all(pod.ready for pod in pods))
+            started = started or (bool(pods) and all(_is_ready(pod) for pod in pods))
             # Often only at first: a drill must not be disturbed by questions.
             await asyncio.sleep(PROBE_S if started else STARTING_S)
 
@@ -204,16 +206,30 @@ class HeraldPods:
         answer = await http_get(pod.namespace, probe.address, probe.port, probe.path)
         return answer is not None and answer[0] == 200
 
-    async def _report(self, key: Key, pod: HeraldPod, *, ready: bool) -> None:
-        if pod.ready is ready or self._running.get(key) is not pod:
+    def _states(self, pod: HeraldPod) -> dict[str, ContainerState]:
+        return {
+            container.name: ContainerState(
+                self.ready.get(name, False), max(0, self._processes[name].starts - 1)
+            )
+            for name, container in pod.members.items()
+        }
+
+    async def _report(self, key: Key, pod: HeraldPod, states: dict[str, ContainerState]) -> None:
+        obj = self._watch.objects.get(key)
+        if pod.told == states or self._running.get(key) is not pod or obj is None:
             return
         try:
-            status = pod_status(pod.address, ready=ready)
+            status = pod_status(obj, pod.node.lan_v4, (pod.address,), states)
             await self._client.patch(f"{PODS_PATH}/{key[1]}/status", {"status": status})
         except ApiError as error:
             LOG.info("status of Pod %s/%s again: %s", *key, error)
         else:
-            pod.ready = ready
+            pod.told = states
+
+
+def _is_ready(pod: HeraldPod) -> bool:
+    states = pod.told or {}
+    return bool(states) and all(state.ready for state in states.values())
 
 
 def _apart(pod: HeraldPod) -> dict[str, str]:

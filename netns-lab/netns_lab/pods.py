@@ -16,6 +16,7 @@ from netns_lab.cluster import Json, Key, ObjectWatch
 from netns_lab.containers import is_herald
 from netns_lab.images import Server, ServerPlan, quits_at_once, servers_of
 from netns_lab.plan import LabPlan, Node
+from netns_lab.pod_status import all_alike, pod_status
 from netns_lab.servers import UdpEcho, bound, serve_http, serve_tcp_echo
 
 PODS_PATH = "/api/v1/pods"
@@ -178,7 +179,10 @@ class PodRunner:
                 LOG.warning("Pod %s/%s can't be removed: %s", *key, error)
 
     async def _report(self, key: Key, pod: RunningPod) -> None:
-        status = _status(pod)
+        obj = self._watch.objects.get(key)
+        if obj is None:
+            return
+        status = pod_status(obj, pod.node.lan_v4, pod.addresses, all_alike(obj, ready=pod.ready))
         while self._running.get(key) is pod:
             try:
                 await self._client.patch(f"{_path(key)}/status", {"status": status})
@@ -189,23 +193,6 @@ class PodRunner:
                 await asyncio.sleep(STATUS_RETRY_S)
             else:
                 return
-
-
-def _status(pod: RunningPod) -> Json:
-    ready = "True" if pod.ready else "False"
-    conditions = [
-        {"type": "PodScheduled", "status": "True"},
-        {"type": "Initialized", "status": "True"},
-        {"type": "ContainersReady", "status": ready},
-        {"type": "Ready", "status": ready},
-    ]
-    return {
-        "phase": "Running",
-        "conditions": conditions,
-        "hostIP": pod.node.lan_v4,
-        "podIP": pod.addresses[0],
-        "podIPs": [{"ip": address} for address in pod.addresses],
-    }
 
 
 def _owner(obj: Json) -> str:

@@ -58,18 +58,6 @@ def controller_pod() -> Json:
     return _herald_pod(CONTROLLER_POD, "controller", ("controller",))
 
 
-def pod_status(address: str, *, ready: bool) -> Json:
-    """Return the status of a Pod of Herald's."""
-    text = "True" if ready else "False"
-    return {
-        "phase": "Running",
-        "hostIP": address,
-        "podIP": address,
-        "podIPs": [{"ip": address}],
-        "conditions": [{"type": "Ready", "status": text}],
-    }
-
-
 def herald_pods(plan: LabPlan) -> list[Json]:
     """Return the Pods of all of Herald's daemons."""
     return [controller_pod(), *(speaker_pod(node) for node in plan.nodes)]

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.netns
 
 CONTROL_PLANES = ("kube",)
 SPEAKERS = "/apis/apps/v1/namespaces/metallb-system/daemonsets/herald-speaker"
+PODS = "/api/v1/namespaces/metallb-system/pods"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/metallb-system/leases/herald-controller"
 NET_RAW = 1 << 13
 
@@ -32,6 +33,17 @@ def rolled_out(lab: Lab) -> bool:
     seen = status.get("observedGeneration") == daemon_set["metadata"]["generation"]
     counts = (status.get("updatedNumberScheduled"), status.get("numberAvailable"))
     return seen and counts == (wanted, wanted)
+
+
+def containers(lab: Lab, node: str) -> dict[str, tuple[bool, int]]:
+    """Which containers of the node's speaker are ready, and how often each was restarted."""
+    return {
+        each["name"]: (each["ready"], each["restartCount"])
+        for pod in lab.request("GET", PODS)["items"]
+        if pod["spec"].get("nodeName") == node
+        if pod["metadata"]["labels"]["app.kubernetes.io/component"] == "speaker"
+        for each in pod["status"]["containerStatuses"]
+    }
 
 
 def leader(lab: Lab) -> str:
@@ -69,6 +81,8 @@ def test_killed_container_is_started_again_and_its_pod_ready(lab: Lab) -> None:
         20,
         "brain runs again",
     )
+    wanted = {"wire": (True, 0), "brain": (True, 1), "bgp": (True, 0)}
+    until(lambda: containers(lab, "node2") == wanted, 20, "its Pod's status says so")
 
 
 def test_second_replica_leads_when_the_leaders_node_dies(lab: Lab) -> None:
