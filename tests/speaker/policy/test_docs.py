@@ -2,9 +2,17 @@
 
 from pathlib import Path
 
-from speaker.policy.gates import EVERYWHERE, Gate
+import pytest
+
+from kube.objects import TrafficPolicy
+from speaker.policy.gates import EVERYWHERE, MEANINGS, Gate
 
 PAGE = Path(__file__).parents[3] / "docs" / "policy.md"
+
+
+@pytest.mark.parametrize("gate", [Gate.LOCAL_ENDPOINT, Gate.HEALTH])
+def test_a_gate_that_checks_by_traffic_policy_says_what_under_each(gate: Gate) -> None:
+    assert all(f"policy {policy.value}" in MEANINGS[gate] for policy in TrafficPolicy)
 
 
 def test_the_page_has_a_row_for_every_gate_and_no_other() -> None:
