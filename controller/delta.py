@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from controller.news import News
-from controller.outcome import Assigned, Outcome
+from controller.outcome import Assigned, Outcome, Pending
 from controller.patches import patch_for
 from kube.objects import Address, Json, ObjectError, ObjectName, Service
 from kube.parsing import parse_service
@@ -21,6 +21,8 @@ NOTHING: Mapping[ObjectName, Service] = MappingProxyType({})
 
 RETRY_S = (0.05, 0.2, 1.0, 5.0, 15.0)
 """Pauses after failed writes of one object; the last one repeats."""
+RETRY_AFTER_REJECTION_S = 60.0
+"""What the API server calls invalid it calls so again, unless a policy of the cluster changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Write:
     service: ObjectName
     body: Json
     news: tuple[News, ...] = ()
+    outcome: Outcome | None = None
+    "The decision that it is for."
+    excuse: bool = False
+    "It only says why what was decided cannot be had."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class _Desire:
     outcome: Outcome
     news: tuple[News, ...] = ()
     fresh: bool = True
+    rejected: Pending | None = None
+    "Shown instead while the API server calls a status with the outcome invalid."
 
 
 class Delta:
@@ -48,6 +56,8 @@ class Delta:
         self._showing: dict[Address, set[ObjectName]] = {}
         self._queue: deque[ObjectName] = deque()
         self._queued: set[ObjectName] = set()
+        self._again: deque[ObjectName] = deque()
+        "Those to be written again after a failure."
         self._blocked: set[ObjectName] = set()
         self._under_way: set[ObjectName] = set()
         self._answered: set[ObjectName] = set()
@@ -111,8 +121,16 @@ class Delta:
     def want(
         self, name: ObjectName, outcome: Outcome, news: tuple[News, ...], *, fresh: bool
     ) -> None:
-        """Take what the planner decided; Events not sent yet for an older decision are dropped."""
-        self._desired[name] = _Desire(outcome, news, fresh)
+        """Take what the planner decided; Events not sent yet for an older decision are dropped.
+
+        What was decided anew is not held up by what the API server thought of the decision before.
+        """
+        before = self._desired.get(name)
+        if before is None or before.outcome != outcome:
+            self._retries.pop(name, None)
+            self._failures.pop(name, None)
+            before = None
+        self._desired[name] = _Desire(outcome, news, fresh, before.rejected if before else None)
         self._enqueue(name)
 
     def next_writes(
@@ -125,9 +143,10 @@ class Delta:
         """
         for name in [name for name, at in self._retries.items() if at <= now]:
             del self._retries[name]
-            self._enqueue(name)
-        while self._queue and limit > 0:
-            name = self._queue.popleft()
+            self._again.append(name)
+        while (self._queue or self._again) and limit > 0:
+            # Whose writes failed come last: what they fail with may be theirs alone.
+            name = (self._queue or self._again).popleft()
             self._queued.discard(name)
             write = self._next_write(name, when, latest.get(name))
             if write is None:
@@ -161,6 +180,12 @@ class Delta:
         desire = self._desired.get(name)
         if desire is None:
             return
+        if write.outcome != desire.outcome:
+            self._enqueue(name)
+            return
+        if write.excuse:
+            self._desired[name] = replace(desire, rejected=None)
+            return
         if refusal:
             self._refusals[name] = refusal
         if not desire.news:
@@ -168,6 +193,20 @@ class Delta:
         count = self._failures.get(name, 0)
         self._failures[name] = count + 1
         self._retries[name] = now + RETRY_S[min(count, len(RETRY_S) - 1)]
+
+    def rejected(self, write: Write, why: Pending, now: float) -> bool:
+        """Take note that the API server called a write invalid; tell whether that is news.
+
+        The Service says why until it takes it after all, or something else is decided.
+        """
+        self.failed(write, now)
+        desire = self._desired.get(write.service)
+        if desire is None or desire.outcome != write.outcome or write.excuse:
+            return False
+        self._desired[write.service] = replace(desire, rejected=why)
+        self._retries[write.service] = now + RETRY_AFTER_REJECTION_S
+        self._enqueue(write.service)
+        return desire.rejected is None
 
     def next_deadline(self) -> float | None:
         """Return when a write that failed may be tried again, None without one."""
@@ -185,7 +224,8 @@ class Delta:
     @property
     def idle(self) -> bool:
         """Tell whether nothing is to be written."""
-        return not (self._queue or self._under_way or self._retries or self._blocked)
+        waiting = self._queue or self._again or self._retries or self._blocked
+        return not (waiting or self._under_way)
 
     @property
     def under_way(self) -> Collection[ObjectName]:
@@ -198,11 +238,17 @@ class Delta:
 
     def _next_write(self, name: ObjectName, when: str, latest: Service | None) -> Write | None:
         service, desire = self._shown.get(name), self._desired.get(name)
-        if service is None or desire is None or name in self._under_way or name in self._retries:
+        if service is None or desire is None or name in self._under_way:
+            return None
+        rejected = name in self._retries
+        if rejected and desire.rejected is None:
             return None
         if latest is not None and _version(latest) > _version(service):
             self._show(name, latest)
             service = latest
+        if rejected and desire.rejected is not None:
+            body = patch_for(service, desire.rejected, when)
+            return Write(name, body, (), desire.outcome, excuse=True) if body else None
         if self._must_wait(name, desire.outcome):
             self._blocked.add(name)
             return None
@@ -210,7 +256,7 @@ class Delta:
         if body is None and not desire.news:
             return None
         self._desired[name] = replace(desire, news=())
-        return Write(name, body or {}, desire.news)
+        return Write(name, body or {}, desire.news, desire.outcome)
 
     def _enqueue(self, name: ObjectName) -> None:
         if name not in self._queued:

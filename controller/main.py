@@ -170,7 +170,7 @@ def _reading(reconciler: Reconciler, watcher: Watcher) -> Reading:
         config_loaded=outlook is not None,
         faults=outlook.faults if outlook is not None else (),
         updates=dict(reconciler.writes),
-        update_errors=reconciler.write_errors,
+        write_errors=reconciler.write_errors,
         refusals=reconciler.refusals,
         watch_breaks=dict(watcher.breaks),
     )

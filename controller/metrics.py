@@ -22,7 +22,8 @@ class Reading:
     config_loaded: bool = False
     faults: tuple[Fault, ...] = ()
     updates: dict[str, int] = field(default_factory=dict)
-    update_errors: int = 0
+    write_errors: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    "By resource and HTTP status, 0 for no answer."
     refusals: int = 0
     "Services whose status the API server would not have."
     watch_breaks: Mapping[Kind, int] = field(default_factory=dict)
@@ -64,8 +65,16 @@ class AllocatorCollector(Collector):
             "metallb_k8s_client_updates", "Writes to the API server", sum(reading.updates.values())
         )
         yield _counter(
-            "metallb_k8s_client_update_errors", "Writes that failed", reading.update_errors
+            "metallb_k8s_client_update_errors",
+            "Writes that failed",
+            sum(reading.write_errors.values()),
         )
+        errors = CounterMetricFamily(
+            "herald_controller_write_errors", "Writes that failed", labels=["object", "status"]
+        )
+        for (resource, status), count in sorted(reading.write_errors.items()):
+            errors.add_metric([resource, str(status)], count)
+        yield errors
         breaks = CounterMetricFamily(
             "herald_watch_breaks", "Lists and watches that failed or broke off", labels=["kind"]
         )

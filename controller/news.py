@@ -58,6 +58,12 @@ def news_of(service: Service, change: Change) -> tuple[News, ...]:
     )
 
 
+def news_of_rejection(service: Service, why: Pending) -> News:
+    """Return the Event that the API server does not take what was decided."""
+    text = f"No address: {why}"[:MAX_MESSAGE]
+    return News(service.name, service.uid, EventReason.ALLOCATION_FAILED, text, warning=True)
+
+
 _Telling = tuple[EventReason, str, bool]
 
 

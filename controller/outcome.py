@@ -43,6 +43,8 @@ class Reason(Enum):
     METALLB_RUNS = "MetalLBRuns"
     WRITE_REFUSED = "WriteRefused"
     "Nothing is in the way but the API server, which won't have its status."
+    STATUS_REFUSED = "StatusRefused"
+    "The API server calls a status with its address invalid."
     SECOND_FAMILY = "SecondFamilyMissing"
     "It prefers two families and has one; the sentence says why."
     MOVES_SOON = "MovesSoon"

@@ -80,7 +80,6 @@ class Reconciler:
         self._restraint = Restraint()
         self._faults_told = ""
         self._written = 0
-        self._refused = 0
 
     @property
     def planner(self) -> Planner | None:
@@ -108,9 +107,9 @@ class Reconciler:
         return len(self._delta.refusals) if self._planner is not None else 0
 
     @property
-    def write_errors(self) -> int:
-        """Writes that were not done, or not known to be."""
-        return self._refused + self._teller.failed + self._counters.failed + self._state.failed
+    def write_errors(self) -> dict[tuple[str, int], int]:
+        """Writes that were not done, or not known to be, by resource and HTTP status."""
+        return dict(self._leader.errors)
 
     def readiness(self) -> str:
         """Return why this replica could not do its work now, or an empty text."""
@@ -289,16 +288,12 @@ class Reconciler:
         due = [at for at in (*deadlines, self._restraint.next_at(loop.time())) if at is not None]
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        if due:
-            self._timer = loop.call_at(max(min(due), loop.time()), self._due.set)
+        self._timer = loop.call_at(max(min(due), loop.time()), self._due.set) if due else None
 
     # Writing.
 
     def _dispatch(self) -> None:
-        if self._planner is None or self._tasks is None:
-            return
-        if not self._leadership.leads():
+        if self._planner is None or self._tasks is None or not self._leadership.leads():
             return
         now = asyncio.get_running_loop().time()
         free = self._restraint.allowance(now, len(self._delta.under_way), WRITERS)
@@ -324,7 +319,6 @@ class Reconciler:
             self._written += 1
             self._teller.tell(write.news)
         except (ApiError, ObjectError) as error:
-            self._refused += 1
             failure = note_failure(delta, self._restraint, write, error, loop.time())
             self._teller.tell(failure.news)
             fields = {"service": str(write.service), "error": str(error)}

@@ -11,7 +11,7 @@ from itertools import islice
 from controller.ask import Ask
 from controller.ledger import Holding, Ledger
 from controller.numbers import to_address
-from controller.outcome import Pending, Reason
+from controller.outcome import Assigned, Outcome, Pending, Reason
 from controller.pools import Pool, PoolSet, Refused
 from kube.objects import Address, ObjectName
 from kube.selectors import LabelSelector
@@ -205,6 +205,19 @@ def obstacle(ask: Ask, address: Address, reason: Reason, holder: Holding) -> Pen
     }
     sentence, remedy = sentences[reason]
     return Pending(reason, f"Service {other}", SHARING_FIELD, sentence, remedy)
+
+
+def status_refused(service: ObjectName, outcome: Outcome | None, message: str) -> Pending:
+    """Return that the API server does not take the addresses that were chosen."""
+    chosen = outcome.addresses if isinstance(outcome, Assigned) else ()
+    what = f"the status with {' and '.join(map(str, chosen))}" if chosen else "the status"
+    return Pending(
+        Reason.STATUS_REFUSED,
+        f"Service {service}",
+        "status.loadBalancer",
+        f"the API server refuses {what}: {message}",
+        "take such addresses out of the pool, or look for an admission policy that forbids it",
+    )
 
 
 def fence_words(pool: Pool) -> str:

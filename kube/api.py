@@ -30,6 +30,16 @@ class ApiError(Exception):
         return self.status == 409
 
     @property
+    def forbidden(self) -> bool:
+        """Tell whether the role, or a webhook, does not allow it."""
+        return self.status == 403
+
+    @property
+    def invalid(self) -> bool:
+        """Tell whether the object would not be valid so."""
+        return self.status == 422
+
+    @property
     def not_found(self) -> bool:
         """Tell whether the object or its kind is not there."""
         return self.status == 404
@@ -169,3 +179,12 @@ def object_path(kind: Kind | str, name: ObjectName, subresource: str = "") -> st
     """Return the path of one object, or of its subresource such as `status`."""
     path = f"{collection_path(kind, name.namespace)}/{name.name}"
     return f"{path}/{subresource}" if subresource else path
+
+
+def resource_words(path: str) -> str:
+    """Return the plural of the path's resource, with its subresource: `services/status`."""
+    parts = path.strip("/").split("/")
+    rest = parts[3:] if parts[0] == "apis" else parts[2:]
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        rest = rest[2:]
+    return "/".join(rest[:1] + rest[2:])

@@ -4,9 +4,12 @@ A write that is still under way when the Lease is taken could undo what the next
 each one gets at most the time for which leading is certain, and none is begun near its end.
 """
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-from kube.api import ApiError, Patch
+from kube.api import ApiError, Patch, resource_words
 from kube.client import Client
 from kube.objects import Json
 
@@ -33,6 +36,8 @@ class LeaderClient:
     def __init__(self, client: Client, leadership: Leadership) -> None:
         self._client = client
         self._leadership = leadership
+        self.errors: Counter[tuple[str, int]] = Counter()
+        "Writes that were not done, or not known to be, by resource and HTTP status."
 
     def leads(self) -> bool:
         """Tell whether this process leads at this moment."""
@@ -40,15 +45,25 @@ class LeaderClient:
 
     async def patch(self, path: str, body: Json, kind: Patch) -> Json:
         """Patch an object and return it."""
-        return await self._client.patch(path, body, kind, timeout_s=self._timeout_s())
+        with self._counted(path):
+            return await self._client.patch(path, body, kind, timeout_s=self._timeout_s())
 
     async def create(self, path: str, body: Json) -> Json:
         """Create an object and return it."""
-        return await self._client.create(path, body, timeout_s=self._timeout_s())
+        with self._counted(path):
+            return await self._client.create(path, body, timeout_s=self._timeout_s())
 
     async def get(self, path: str) -> Json:
         """Read an object; anyone may, at any time."""
         return await self._client.get(path, timeout_s=WRITE_TIMEOUT_S)
+
+    @contextmanager
+    def _counted(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except ApiError as error:
+            self.errors[resource_words(path), error.status] += 1
+            raise
 
     def _timeout_s(self) -> float:
         left = self._leadership.time_left_s() - MARGIN_S

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from controller.leader.client import LeaderClient
+from controller.restraint import Restraint
 from controller.status import PoolCount
 from kube.api import ApiError, Patch, collection_path, object_path
 from kube.client import Client
@@ -44,6 +45,9 @@ class PoolCounters:
         self._changed = asyncio.Event()
         self._repair: asyncio.TimerHandle | None = None
         self._repaired_at = float("-inf")
+        self._restraint = Restraint()
+        self._denied: set[str] = set()
+        "Pools whose last write was forbidden: the others come first."
         self.sent = 0
         self.failed = 0
 
@@ -84,23 +88,34 @@ class PoolCounters:
 
     async def run(self) -> None:
         """Write until cancelled."""
+        now = asyncio.get_running_loop().time
         while True:
             await self._changed.wait()
             self._changed.clear()
-            for count in tuple(self._count()) if self._count else ():
-                if not count.status().items() <= self._shown.get(count.pool, {}).items():
-                    await self._write(count.pool, count.status())
-            await asyncio.sleep(self._every_s)
+            counts = self._count() if self._count else ()
+            for count in sorted(counts, key=lambda each: each.pool in self._denied):
+                shown = self._shown.get(count.pool, {})
+                if count.status().items() <= shown.items():
+                    continue
+                if self._restraint.allowance(now(), 0, most=1):
+                    await self._write(count.pool, count.status(), now)
+            pause_s = (self._restraint.next_at(now()) or now()) - now()
+            await asyncio.sleep(max(self._every_s, pause_s))
 
-    async def _write(self, pool: str, status: Json) -> None:
+    async def _write(self, pool: str, status: Json, now: Callable[[], float]) -> None:
         path = object_path("IPAddressPool", ObjectName(self._namespace, pool), "status")
         try:
             await self._leader.patch(path, {"status": status}, Patch.MERGE)
         except ApiError as error:
             self.failed += 1
             LOG.info("pool status", extra={"fields": {"pool": pool, "error": str(error)}})
+            if error.forbidden:
+                self._restraint.refused(now())
+                self._denied.add(pool)
             if not error.not_found:
                 self._changed.set()
             return
+        self._restraint.accepted()
+        self._denied.discard(pool)
         self.sent += 1
         self._shown[pool] = status

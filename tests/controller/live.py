@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from controller.main import selections
 from controller.reconciler import Reconciler
@@ -13,6 +14,7 @@ from kube.client import Client
 from kube.driver import Watcher
 from kube.objects import Json, ObjectName
 from netns_lab.control_plane.server import EmbeddedServer, embedded
+from netns_lab.faults.proxy import FaultProxy, Upstream
 from tests.waiting import until_stored
 
 T = TypeVar("T")
@@ -111,6 +113,20 @@ async def live(folder: Path) -> AsyncIterator[Embedded]:
         path.write_text(kubeconfig(server.url))
         async with Client.connect(str(path)) as client:
             yield Embedded(client, str(path), server)
+
+
+@asynccontextmanager
+async def behind_proxy(there: Live, folder: Path) -> AsyncIterator[tuple[Live, FaultProxy]]:
+    """Give the API as seen through a proxy, and the proxy, which breaks what it is told to."""
+    url = urlsplit(there.url)
+    proxy = FaultProxy("127.0.0.1", 0, Upstream(str(url.hostname), int(url.port or 0)))
+    await proxy.start()
+    path = folder / "kubeconfig-of-the-proxy"
+    path.write_text(kubeconfig(f"http://127.0.0.1:{proxy.port}"))
+    try:
+        yield Live(there.client, str(path), there.url), proxy
+    finally:
+        await proxy.stop()
 
 
 @asynccontextmanager

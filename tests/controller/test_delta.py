@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from controller.delta import RETRY_S, Delta, Write
+from controller.delta import RETRY_AFTER_REJECTION_S, RETRY_S, Delta, Write
 from controller.outcome import Assigned, Pending, Reason
-from kube.objects import Service
+from controller.patches import CONDITION
+from kube.objects import Condition, Service
 from tests.builders import name, service
 from tests.controller.cluster import addresses
 
@@ -234,3 +235,69 @@ def test_watch_of_what_is_not_written_or_cannot_be_read_is_no_echo() -> None:
 
     assert delta.echo(name("a"), {"metadata": {"name": "a"}}) is None
     assert delta.echo(name("b"), {"metadata": {"name": "b"}, "spec": {"ports": 1}}) is None
+
+
+REFUSED = Pending(Reason.STATUS_REFUSED, "Service a", "status", "invalid", "another address")
+
+
+def rejected() -> tuple[Delta, Write]:
+    """A delta whose one write was called invalid, and what it would write then."""
+    delta = Delta()
+    delta.observe(name("a"), shown("a"))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    [write] = due(delta)
+    assert delta.rejected(write, REFUSED, 0.0)
+    [excuse] = due(delta)
+    return delta, excuse
+
+
+def test_service_says_why_the_api_server_does_not_take_its_status() -> None:
+    delta, excuse = rejected()
+
+    [condition] = excuse.body["status"]["conditions"]
+    assert condition["reason"] == "StatusRefused"
+    assert "loadBalancer" not in excuse.body["status"]
+
+    said = Condition(CONDITION, "False", "StatusRefused", str(REFUSED))
+    delta.written(excuse, shown("a", 2, conditions=(said,)))
+    assert due(delta, RETRY_AFTER_REJECTION_S - 1.0) == []
+    [again] = due(delta, RETRY_AFTER_REJECTION_S)
+    assert again.body["status"]["loadBalancer"]["ingress"][0]["ip"] == "192.0.2.1"
+    assert not delta.rejected(again, REFUSED, RETRY_AFTER_REJECTION_S)
+    assert due(delta, RETRY_AFTER_REJECTION_S) == []
+
+
+def test_new_decision_does_not_wait_for_the_retry_of_the_old_one() -> None:
+    delta, excuse = rejected()
+    delta.written(excuse, shown("a", 2))
+
+    delta.want(name("a"), given("192.0.2.2"), (), fresh=True)
+
+    [write] = due(delta)
+    assert write.body["status"]["loadBalancer"]["ingress"][0]["ip"] == "192.0.2.2"
+
+
+def test_failure_of_an_older_decision_holds_nothing_back() -> None:
+    delta = Delta()
+    delta.observe(name("a"), shown("a"))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    for end in ("failed", "rejected"):
+        [write] = due(delta)
+        delta.want(name("a"), given(f"192.0.2.{len(end)}"), (), fresh=True)
+        if end == "failed":
+            delta.failed(write, 0.0)
+        else:
+            assert not delta.rejected(write, REFUSED, 0.0)
+        assert delta.next_deadline() is None
+
+    [write] = due(delta)
+    assert write.body["status"]["loadBalancer"]["ingress"][0]["ip"] == "192.0.2.8"
+
+
+def test_reason_that_is_refused_as_well_is_not_insisted_on() -> None:
+    delta, excuse = rejected()
+
+    assert not delta.rejected(excuse, REFUSED, 0.0)
+
+    assert due(delta) == []
+    assert delta.next_deadline() == RETRY_AFTER_REJECTION_S

@@ -67,13 +67,19 @@ def test_those_whose_write_is_refused_are_counted_as_waiting() -> None:
 def test_follower_says_so() -> None:
     found = page(
         Reading(
-            None, updates={"status": 3, "event": 2}, update_errors=1, watch_breaks={Kind.SERVICE: 2}
+            None,
+            updates={"status": 3, "event": 2},
+            write_errors={("services/status", 403): 1},
+            watch_breaks={Kind.SERVICE: 2},
         )
     )
 
     assert "herald_controller_leading 0.0" in found
     assert "metallb_k8s_client_updates_total 5.0" in found
     assert "metallb_k8s_client_update_errors_total 1.0" in found
+    assert (
+        'herald_controller_write_errors_total{object="services/status",status="403"} 1.0' in found
+    )
     assert "metallb_k8s_client_config_loaded_bool 0.0" in found
     assert 'herald_watch_breaks_total{kind="Service"} 2.0' in found
 

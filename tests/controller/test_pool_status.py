@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from controller.leader.client import LeaderClient
 from controller.pool_status.driver import PoolCounters
+from controller.restraint import FIRST_PAUSE_S
 from controller.status import PoolCount
 from kube.api import object_path
+from kube.client import Client
 from kube.objects import Json, ObjectName
 from kube.written import Written
-from tests.controller.live import NAMESPACE, Leads, Live, controlling, live
+from netns_lab.faults.modes import Fault, Mode
+from tests.controller.live import NAMESPACE, Leads, Live, behind_proxy, controlling, live
 from tests.waiting import idle, until
 
 POOL = object_path("IPAddressPool", ObjectName(NAMESPACE, "first"))
@@ -91,6 +95,33 @@ async def test_somebody_who_writes_again_and_again_is_not_answered_each_time(
         counters.seen("first", written(5))
         await idle()
         assert counters.sent == 2
+        running.cancel()
+
+
+async def test_pool_whose_counters_are_forbidden_holds_up_no_other_and_makes_no_storm(
+    tmp_path: Path,
+) -> None:
+    first, second = (replace(EMPTY, pool=text) for text in ("first", "second"))
+    async with (
+        live(tmp_path) as there,
+        behind_proxy(there, tmp_path) as (proxied, proxy),
+        Client.connect(proxied.kubeconfig) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        await proxy.set_fault(Fault(Mode.ERROR, match="/first/status", code=403))
+        counters = PoolCounters(client, LeaderClient(client, Leads()), NAMESPACE, every_s=0.001)
+        running = tasks.create_task(counters.run())
+        await there.create_pool("first", "192.168.4.10-192.168.4.20")
+        await there.create_pool("second", "192.168.5.10-192.168.5.20")
+        began = asyncio.get_running_loop().time()
+        counters.show(lambda: [first, second])
+
+        await until(lambda: counters.sent == 1)
+        await until(lambda: counters.failed == 3)
+        assert asyncio.get_running_loop().time() - began >= 2 * FIRST_PAUSE_S
+        await proxy.set_fault(Fault())
+
+        await there.until(lambda: shows(there, 11))
         running.cancel()
 
 
