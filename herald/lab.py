@@ -6,18 +6,15 @@ Thin: what the commands do is in `netns_lab.lab`, loaded when one of them runs.
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from herald.output import Failure, output_option, print_json, print_table
-
-if TYPE_CHECKING:
-    from netns_lab.lab import Lab
-
-NAME = click.option(
-    "--name", default="default", show_default=True, help="Which lab: several may be up at once."
-)
+from herald.lab_apply import apply
+from herald.lab_options import NAME, running_lab, sentences
+from herald.output import LOG_LEVELS, Failure, output_option, print_json, print_table
+from netns_lab.plan import NODES_MAX
+from netns_lab.program import program
 
 
 @click.group(epilog="Example: herald lab up --nodes 3")
@@ -29,10 +26,17 @@ def lab() -> None:
     """
 
 
+lab.add_command(apply)
+
+
 @lab.command(epilog="Example: herald lab up --nodes 3")
 @NAME
 @click.option(
-    "--nodes", type=click.IntRange(1, 100), default=3, show_default=True, help="How many nodes."
+    "--nodes",
+    type=click.IntRange(1, NODES_MAX),
+    default=3,
+    show_default=True,
+    help="How many nodes.",
 )
 @click.option(
     "--control-plane",
@@ -46,14 +50,19 @@ def lab() -> None:
     type=click.Choice(["nftables", "iptables"]),
     help="Of the real Kubernetes' kube-proxies; nftables unless said otherwise.",
 )
-@click.option("--log-level", default="info", show_default=True, help="Of Herald's daemons.")
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    default="info",
+    show_default=True,
+    help="Of Herald's daemons.",
+)
 @output_option
 def up(
     name: str, nodes: int, control_plane: str, proxy_mode: str | None, log_level: str, output: str
 ) -> None:
     """Build a lab and start everything in it; exit 1 when a daemon does not get ready."""
     from netns_lab.lab import Lab
-    from netns_lab.orders import LabError
     from netns_lab.plan import PlanError
     from netns_lab.planes import PlaneChoice
 
@@ -62,21 +71,25 @@ def up(
     except PlanError as error:
         raise click.UsageError(str(error)) from error
     began = time.monotonic()
-    try:
+    with sentences():
         there = Lab.up(name, nodes, plane=plane, log_level=log_level, say=_step)
-    except (LabError, PlanError) as error:
-        raise Failure(str(error)) from error
-    seconds, answer = time.monotonic() - began, there.status()
-    late = [p for p in answer["processes"] if p["state"] != "running" or p["ready"] is False]
+        seconds, answer = time.monotonic() - began, there.status()
+    late = _late(answer)
     if output == "json":
         print_json(answer | {"seconds": round(seconds, 1)})
-    else:
+    elif not late:
+        named = "" if name == "default" else f" --name {name}"
         click.echo(f"lab {name!r} with {nodes} nodes is up after {seconds:.1f} s")
-        click.echo("next: herald lab apply -f manifests/samples/first-pool.yaml")
+        click.echo(f"next: {program()} lab apply{named} -f manifests/samples/first-pool.yaml")
     for process in late:
         words = process["last_line"] or "not ready"
         click.echo(f"  {process['process']}: {process['state']}: {words}", err=True)
-    sys.exit(1 if late else 0)
+    if late:
+        raise Failure(
+            f"lab {name!r} is there, but {len(late)} of its processes are not ready after "
+            f"{seconds:.0f} s: `{program()} lab logs --name {name} {late[0]['process']}` shows "
+            f"why, `{program()} lab down --name {name}` takes it away"
+        )
 
 
 @lab.command(epilog="Example: herald lab down --all")
@@ -85,11 +98,13 @@ def up(
 @output_option
 def down(name: str, every: bool, output: str) -> None:
     """Take a lab down, running or crashed; nothing of it is left."""
+    from netns_lab.lab import check_root
     from netns_lab.removal import existing_labs, take_down
 
-    _root()
-    names = existing_labs() if every else [name]
-    done = {each: take_down(each) for each in names}
+    with sentences():
+        check_root()
+        names = existing_labs() if every else [name]
+        done = {each: take_down(each) for each in names}
     if output == "json":
         print_json(done)
         return
@@ -104,40 +119,13 @@ def down(name: str, every: bool, output: str) -> None:
 @output_option
 def status(name: str, output: str) -> None:
     """Show nodes, processes and Pods of a lab; exit 1 when a process is not as it should be."""
-    answer = _lab(name).status()
+    with sentences():
+        answer = running_lab(name).status()
     if output == "json":
         print_json(answer)
     else:
         _print_status(answer)
-    bad = [p for p in answer["processes"] if p["state"] != "running" or p["ready"] is False]
-    sys.exit(1 if bad else 0)
-
-
-@lab.command(epilog="Example: herald lab apply -f manifests/samples/first-pool.yaml")
-@NAME
-@click.option(
-    "-f", "--file", "path", required=True, help="YAML file or folder; - is standard input."
-)
-@click.option("--delete", "remove", is_flag=True, help="Delete the objects instead.")
-@output_option
-def apply(name: str, path: str, remove: bool, output: str) -> None:
-    """Create or change the objects of a file, as kubectl apply does."""
-    from netns_lab.manifests import ManifestError, read_file, read_manifests
-    from netns_lab.orders import LabError
-
-    _root()
-    there = _lab(name)
-    try:
-        found = read_manifests(sys.stdin.read(), "-") if path == "-" else read_file(path)
-        done = []
-        for sentence in there.delete(found) if remove else there.apply(found):
-            done.append(dict(zip(("object", "done"), sentence.rsplit(" ", 1), strict=True)))
-            if output == "table":
-                click.echo(sentence)
-        if output == "json":
-            print_json(done)
-    except (LabError, ManifestError) as error:
-        raise Failure(str(error)) from error
+    sys.exit(1 if _late(answer) else 0)
 
 
 @lab.command(
@@ -151,39 +139,40 @@ def apply(name: str, path: str, remove: bool, output: str) -> None:
 def execute(name: str, host: str, command: tuple[str, ...]) -> None:
     """Run a command on a host of the lab: node1, client, remote, router, watcher, control.
 
+    Output and exit status are the command's own.
     `vtysh` on the router talks to the lab's FRR, `kubectl` on control to the lab's API server.
     """
-    from netns_lab.orders import LabError
-    from netns_lab.plan import PlanError
-
-    _root()
-    there = _lab(name)
     argv = list(command[1:] if command[0] == "--" else command)
     if not argv:
         raise click.UsageError("say which command to run: herald lab exec client -- ip address")
-    try:
-        sys.exit(subprocess.run(there.command(host, argv), check=False).returncode)
-    except (LabError, PlanError) as error:
-        raise Failure(str(error)) from error
+    with sentences():
+        there = running_lab(name)
+        done = subprocess.run(there.command(host, argv), check=False)
+    sys.exit(done.returncode)
 
 
 @lab.command(epilog="Example: herald lab logs brain@node1")
 @NAME
 @click.argument("process", required=False)
 def logs(name: str, process: str | None) -> None:
-    """Show the log of a process, or the names of all logs; works on a crashed lab too."""
-    from netns_lab.state import StateFolder
+    """Show the log of a process as it is, or the names of all; works on a crashed lab too."""
+    from netns_lab.state import StateFolder, labs
 
     folder = StateFolder.of(name)
-    names = sorted(file.stem for file in folder.logs.glob("*.log"))
-    if process is None:
-        click.echo("\n".join(names))
-    elif process in names:
-        click.echo(folder.log(process).read_text(errors="replace"), nl=False)
-    else:
-        raise Failure(
-            f"lab {name!r} has no log of {process!r}; it has: {', '.join(names) or 'none'}"
-        )
+    if not folder.path.exists():
+        there = ", ".join(labs())
+        hint = f"there are: {there}" if there else f"`{program()} lab up` makes one"
+        raise Failure(f"no lab {name!r}: {hint}")
+    with sentences():
+        names = sorted(file.stem for file in folder.logs.glob("*.log"))
+        if process is None:
+            click.echo("\n".join(names))
+        elif process in names:
+            click.echo(folder.log(process).read_text(errors="replace"), nl=False)
+        else:
+            raise Failure(
+                f"lab {name!r} has no log of {process!r}; it has: {', '.join(names) or 'none'}"
+            )
 
 
 @lab.command(epilog="Example: herald lab demo")
@@ -197,24 +186,9 @@ def demo(nodes: int) -> None:
     sys.exit(run_demo(nodes))
 
 
-def _root() -> None:
-    from netns_lab.lab import check_root
-    from netns_lab.orders import LabError
-
-    try:
-        check_root()
-    except LabError as error:
-        raise Failure(str(error)) from error
-
-
-def _lab(name: str) -> "Lab":
-    from netns_lab.lab import Lab
-    from netns_lab.orders import LabError
-
-    try:
-        return Lab.of(name)
-    except LabError as error:
-        raise Failure(str(error)) from error
+def _late(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the processes that are not as they should be."""
+    return [p for p in answer["processes"] if p["state"] != "running" or p["ready"] is False]
 
 
 def _step(text: str) -> None:

@@ -3,20 +3,18 @@
 Colour only on a terminal; rich sees to that.
 """
 
-import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-Parameters = ParamSpec("Parameters")
-Returned = TypeVar("Returned")
-
 FINE, NOT_FINE, WRONG_USE = 0, 1, 2
+LOG_LEVELS = ("debug", "info", "warning", "error")
+"""What the daemons take."""
 PIPED_WIDTH = 160
 "Columns where there is no terminal that says how many it has."
 
@@ -44,24 +42,6 @@ def class_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--lb-class", metavar="CLASS", help="The load balancer class that Herald serves."
     )(command)
-
-
-def failures(
-    *kinds: type[Exception],
-) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
-    """Turn these exceptions into a sentence and exit 1."""
-
-    def decorate(command: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
-        @functools.wraps(command)
-        def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
-            try:
-                return command(*args, **kwargs)
-            except kinds as error:
-                raise Failure(str(error)) from error
-
-        return run
-
-    return decorate
 
 
 def print_json(value: Any) -> None:

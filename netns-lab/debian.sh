@@ -11,7 +11,8 @@ done
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
-    echo "The lab needs Debian packages that are missing: run 'sudo apt-get install$missing' or run make as root." >&2
+    # Not apt-get: it would start their daemons on this machine.
+    echo "The lab needs Debian packages that are missing:$missing. Run 'sudo netns-lab/debian.sh$missing', or make as root." >&2
     exit 1
 fi
 
@@ -29,7 +30,7 @@ export DEBIAN_FRONTEND=noninteractive
 { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing; } > /tmp/herald-apt.$$ 2>&1 || {
     tail -n 5 /tmp/herald-apt.$$ >&2
     rm -f /tmp/herald-apt.$$
-    echo "Debian's packages can't be had: check the network and run 'apt-get install$missing' by hand." >&2
+    echo "Debian's packages can't be had: check the network and apt's sources, then run make again." >&2
     exit 1
 }
 rm -f /tmp/herald-apt.$$

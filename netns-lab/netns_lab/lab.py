@@ -20,6 +20,7 @@ from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import LabPlan, plan_lab
 from netns_lab.planes import USUAL, PlaneChoice, check_plane, kubectl
+from netns_lab.program import program
 from netns_lab.removal import STOP_LIMIT_S, take_down
 from netns_lab.state import StateFolder, labs
 
@@ -69,7 +70,9 @@ class Lab:
         state = StateFolder.of(name)
         journal = state.read_journal()
         if journal is not None and journal.supervisor_lives:
-            raise LabError(f"lab {name!r} is up already: `herald lab down --name {name}` first")
+            raise LabError(
+                f"lab {name!r} is up already: `{program()} lab down --name {name}` first"
+            )
         take_down(name)  # what a crash has left
         lab = cls(plan)
         try:
@@ -90,10 +93,12 @@ class Lab:
         journal = StateFolder.of(name).read_journal()
         if journal is None:
             there = ", ".join(labs())
-            hint = f"there are: {there}" if there else "`herald lab up` makes one"
+            hint = f"there are: {there}" if there else f"`{program()} lab up` makes one"
             raise LabError(f"no lab {name!r}: {hint}")
         if not journal.supervisor_lives:
-            raise LabError(f"lab {name!r} has crashed: `herald lab down --name {name}` cleans up")
+            raise LabError(
+                f"lab {name!r} has crashed: `{program()} lab down --name {name}` cleans up"
+            )
         return cls(plan_lab(journal.name, journal.nodes))
 
     def down(self) -> None:
@@ -162,13 +167,15 @@ class Lab:
             status, text = self.run_in(
                 "control", lambda: access.request(method, path, body, kind or "application/json")
             )
-            answer: Json = json.loads(text)
-        except (OSError, ValueError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise LabError(f"{method} {path}: the API server does not answer: {error}") from error
+        answer = _parsed(text)
         if status >= 400:
             raise ApiRefusedError(
-                status, answer.get("message") or f"{method} {path}: HTTP {status}"
+                status, (answer or {}).get("message") or f"{method} {path}: HTTP {status}"
             )
+        if answer is None:
+            raise LabError(f"{method} {path}: the API server's answer is no object")
         return answer
 
     def get(self, path: str) -> Json | None:
@@ -315,14 +322,25 @@ class Lab:
             time.sleep(POLL_S)
 
 
+def _parsed(text: bytes) -> Json | None:
+    """Return an answer's object; None for plain text, as for a path that is not served."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
 def check_root() -> None:
     """Raise `LabError` where network namespaces can't be entered."""
     if os.geteuid() != 0:
-        raise LabError("the lab makes network namespaces: run it as root, for example with sudo")
+        raise LabError(
+            "the lab is made of network namespaces: run this as root, for example with sudo"
+        )
 
 
 def _check_machine(plane: PlaneChoice) -> None:
     check_root()
     if lacking := frr.missing():
-        raise LabError(f"FRR's {', '.join(lacking)} missing: apt-get install frr, or `make system`")
+        raise LabError(f"FRR's {', '.join(lacking)} missing: `sudo make system` installs them")
     check_plane(plane)

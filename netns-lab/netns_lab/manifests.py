@@ -22,16 +22,14 @@ CLUSTER_SCOPED = {
     "ClusterRole",
     "ClusterRoleBinding",
     "PriorityClass",
+    "IngressClass",
+    "StorageClass",
+    "PersistentVolume",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
 }
-IRREGULAR = {
-    "BGPPeer": "bgppeers",
-    "Community": "communities",
-    "ServiceL2Status": "servicel2statuses",
-    "ServiceBGPStatus": "servicebgpstatuses",
-    "NetworkPolicy": "networkpolicies",
-    "PriorityClass": "priorityclasses",
-    "Endpoints": "endpoints",
-}
+IRREGULAR = {"Endpoints": "endpoints"}
+YAML_FILES = (".yaml", ".yml")
 
 
 class ManifestError(ValueError):
@@ -54,7 +52,7 @@ class Manifest:
         """The path to create it in."""
         version, kind = self.obj["apiVersion"], self.obj["kind"]
         root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        plural = IRREGULAR.get(kind, f"{kind.lower()}s")
+        plural = IRREGULAR.get(kind) or _plural(kind.lower())
         if kind in CLUSTER_SCOPED:
             return f"{root}/{plural}"
         namespace = self.obj["metadata"].get("namespace") or "default"
@@ -80,17 +78,9 @@ class Manifest:
         return patch
 
 
-def read_manifests(text: str, source: str) -> list[Manifest]:
+def read_manifests(text: str | bytes, source: str) -> list[Manifest]:
     """Return the objects of a file in its order; raise ManifestError for what is none."""
-    try:
-        documents = [each for each in yaml.safe_load_all(text) if each is not None]
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{source}: not YAML: {error}") from error
-    found: list[Manifest] = []
-    for document in documents:
-        items = document.get("items") if isinstance(document, dict) else None
-        objects = items if isinstance(items, list) else [document]
-        found += [_checked(obj, source) for obj in objects]
+    found = _objects(text, source)
     if not found:
         raise ManifestError(f"{source}: no object in it")
     return found
@@ -99,13 +89,31 @@ def read_manifests(text: str, source: str) -> list[Manifest]:
 def read_file(path: str) -> list[Manifest]:
     """Return the objects of a file, or of all YAML files of a folder."""
     where = Path(path)
-    if where.is_dir():
-        files = sorted(f for f in where.iterdir() if f.suffix in (".yaml", ".yml"))
-        return [each for f in files for each in read_manifests(f.read_text(), str(f))]
     try:
-        return read_manifests(where.read_text(), path)
+        if not where.is_dir():
+            return read_manifests(where.read_bytes(), path)
+        files = sorted(f for f in where.iterdir() if f.suffix in YAML_FILES)
+        found = [each for f in files for each in _objects(f.read_bytes(), str(f))]
     except OSError as error:
-        raise ManifestError(f"{path}: {error.strerror}") from error
+        raise ManifestError(f"{error.filename or path}: {error.strerror}") from error
+    if not files:
+        raise ManifestError(f"{path}: no file in it that ends in {' or '.join(YAML_FILES)}")
+    if not found:
+        raise ManifestError(f"{path}: no object in its files")
+    return found
+
+
+def _objects(text: str | bytes, source: str) -> list[Manifest]:
+    try:
+        documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{source}: not YAML: {error}") from error
+    found: list[Manifest] = []
+    for document in documents:
+        items = document.get("items") if isinstance(document, dict) else None
+        objects = items if isinstance(items, list) else [document]
+        found += [_checked(obj, source) for obj in objects]
+    return found
 
 
 def _checked(obj: Any, source: str) -> Manifest:
@@ -114,7 +122,8 @@ def _checked(obj: Any, source: str) -> Manifest:
     for field in ("apiVersion", "kind"):
         if not isinstance(obj.get(field), str):
             raise ManifestError(f"{source}: an object without {field}")
-    if not isinstance((obj.get("metadata") or {}).get("name"), str):
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         raise ManifestError(f"{source}: {obj['kind']} without metadata.name")
     return Manifest(obj)
 
@@ -124,3 +133,10 @@ def _merge(before: Any, now: Any) -> Any:
         return now
     gone = {key: None for key in before if key not in now}
     return gone | {key: _merge(before.get(key), value) for key, value in now.items()}
+
+
+def _plural(kind: str) -> str:
+    """Return a kind's resource, as kubectl guesses it where it has nobody to ask."""
+    if kind.endswith("y") and kind[-2:-1] not in "aeiou":
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"

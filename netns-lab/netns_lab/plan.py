@@ -146,10 +146,15 @@ class LabPlan:
         return tuple(node.name for node in self.nodes)
 
 
-def plan_lab(name: str, nodes: int) -> LabPlan:
-    """Return the plan of a lab; raise PlanError when name or size cannot be."""
+def check_name(name: str) -> None:
+    """Raise PlanError when no lab can be called so."""
     if not LAB_NAME.fullmatch(name):
         raise PlanError(f"lab name {name!r}: use 1 to 12 of a-z and 0-9")
+
+
+def plan_lab(name: str, nodes: int) -> LabPlan:
+    """Return the plan of a lab; raise PlanError when name or size cannot be."""
+    check_name(name)
     if not 1 <= nodes <= NODES_MAX:
         raise PlanError(f"{nodes} nodes: a lab has 1 to {NODES_MAX}")
     others = (

@@ -2,12 +2,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from herald.cli import COMMANDS, cli
+from netns_lab.program import program
 
 HEAVY = ("aiohttp", "kubernetes", "scapy", "pyroute2", "pydantic", "rich")
 """Each costs more than the whole command may."""
@@ -48,6 +50,9 @@ def test_every_command_explains_itself_with_an_example(path: str) -> None:
     [
         pytest.param(["nonsense"], id="unknown command"),
         pytest.param(["lab", "up", "--nodes", "many"], id="text for a number"),
+        pytest.param(["lab", "up", "--nodes", "51"], id="more nodes than a lab has"),
+        pytest.param(["lab", "up", "--log-level", "loud"], id="unknown log level"),
+        pytest.param(["lab", "up", "--name", "a-b"], id="bad name of a lab"),
         pytest.param(["lab", "up", "--proxy-mode", "ipvs"], id="unknown proxy mode"),
         pytest.param(["lab", "up", "--proxy-mode", "iptables"], id="no kube-proxy to choose for"),
         pytest.param(["lab", "exec", "client"], id="nothing to run"),
@@ -66,8 +71,8 @@ def test_wrong_use_exits_2_and_says_what_is_wrong(arguments: list[str]) -> None:
     [
         (["lab", "status", "--name", "nolab"], "no lab 'nolab'"),
         (["lab", "apply", "--name", "nolab", "-f", "x"], "no lab 'nolab'"),
-        (["lab", "logs", "--name", "nolab", "wire@node1"], "has no log of 'wire@node1'"),
-        (["lab", "up", "--name", "a-b"], "lab name 'a-b'"),
+        (["lab", "logs", "--name", "nolab", "wire@node1"], "no lab 'nolab'"),
+        (["lab", "logs", "--name", "nolab"], "no lab 'nolab'"),
     ],
 )
 def test_what_is_not_fine_exits_1_with_one_sentence(arguments: list[str], says: str) -> None:
@@ -81,3 +86,26 @@ def test_completion_script_names_the_command(shell: str) -> None:
     result = CliRunner().invoke(cli, ["completion", shell])
     assert result.exit_code == 0
     assert "_HERALD_COMPLETE" in result.output
+
+
+@pytest.mark.parametrize(
+    ("called", "on_path", "is_called"),
+    [
+        pytest.param("herald", True, "herald", id="on the PATH"),
+        pytest.param("bin/herald", False, "bin/herald", id="by its path"),
+        pytest.param("bin/kubectl-herald", False, "kubectl herald", id="as a plugin"),
+        pytest.param("/usr/lib/python/pytest", False, "herald", id="from elsewhere"),
+    ],
+)
+def test_hints_name_the_command_as_it_can_be_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: str, on_path: bool, is_called: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin/herald"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin") if on_path else "/none")
+    monkeypatch.setattr(sys, "argv", [str(script) if called == "herald" else called])
+
+    assert program() == is_called

@@ -26,9 +26,9 @@ def why_no_lab() -> str:
     if os.geteuid() != 0:
         return "network namespaces need root: run the tests with sudo"
     if lacking := frr.missing():
-        return f"FRR's {', '.join(lacking)} missing: apt-get install frr"
+        return f"FRR's {', '.join(lacking)} missing: sudo make system"
     tools = [tool for tool in TOOLS if not shutil.which(tool)]
-    return f"{', '.join(tools)} missing: make system" if tools else ""
+    return f"{', '.join(tools)} missing: sudo make system" if tools else ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
