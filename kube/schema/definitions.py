@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from kube import crds, statuses
 from kube.api import RESOURCES
 from kube.crds import GROUP
-from kube.legacy import BGPPeerV1Beta1Spec
 from kube.objects import Json
 from kube.schema.rules import EXTRA
 from kube.schema.structural import structural
@@ -157,13 +156,14 @@ def _version(kind: str, shape: Shape, version: str) -> Json:
 
 
 def _old_peer(shape: Shape) -> Json:
-    old = Shape(BGPPeerV1Beta1Spec, columns=shape.columns)
-    made = _version("BGPPeer", old, "v1beta1")
-    # The rules of v1beta2 hold there alone: this version is for objects that exist already.
-    spec = made["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    for each in (spec, *spec["properties"].values()):
-        each.pop("x-kubernetes-validations", None)
-    return made | {
+    """Return v1beta1: for old manifests, never stored.
+
+    Its fields have the same names and meaning in v1beta2, so the API server itself converts, by
+    changing the version alone (strategy None): no webhook could be down, and no timer is invented.
+    It has the newer fields too. Without them, whoever writes by v1beta1, if only a label, would
+    take them out of the stored object.
+    """
+    return _version("BGPPeer", shape, "v1beta1") | {
         "storage": False,
         "deprecated": True,
         "deprecationWarning": "v1beta1 is deprecated, please use v1beta2",

@@ -90,6 +90,27 @@ def test_old_peer_version_is_converted_without_inventing_timers(lab: Lab) -> Non
     lab.request("DELETE", path.format("v1beta2") + "/old")
 
 
+def test_label_set_by_the_old_version_takes_nothing_from_a_peer(lab: Lab) -> None:
+    """The server answers in the old version, takes the patch, and stores that as the new one."""
+    path = "/apis/metallb.io/{}/namespaces/metallb-system/bgppeers"
+    spec = {
+        "myASN": 64512,
+        "peerASN": 64999,
+        "peerAddress": "192.168.4.99",
+        "passwordSecret": {"name": "peer", "namespace": "metallb-system"},
+        "enableGracefulRestart": True,
+        "nodeSelectors": [{"matchExpressions": [{"key": "rack", "operator": "Exists"}]}],
+    }
+    obj = {"apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": {"name": "kept"}}
+    before = lab.request("POST", path.format("v1beta2"), obj | {"spec": spec})["spec"]
+    lab.patch(path.format("v1beta1") + "/kept", {"metadata": {"labels": {"seen": "yes"}}})
+    after = lab.request("GET", path.format("v1beta2") + "/kept")
+    assert (after["metadata"]["labels"], after["spec"]) == ({"seen": "yes"}, before)
+    with pytest.raises(ApiRefusedError, match="peerPort"):
+        lab.patch(path.format("v1beta1") + "/kept", {"spec": {"peerPort": 0}})
+    lab.request("DELETE", path.format("v1beta2") + "/kept")
+
+
 @pytest.mark.parametrize("overlay", ["l2-only", "bgp", "realtime"])
 def test_kubectl_installs_each_variant(lab: Lab, overlay: str) -> None:
     config = f"--kubeconfig={lab.state.admin_kubeconfig}"
