@@ -125,7 +125,8 @@ def _definition(kind: str, shape: Shape) -> Json:
     conversion: Json = {"strategy": "None"}
     if kind == "BGPPeer":
         versions.insert(0, _old_peer(shape))
-        # The null takes MetalLB's conversion webhook away where its CRD is replaced.
+        # The null takes MetalLB's conversion webhook away where `kubectl apply` meets its CRD.
+        # For it kubectl says "configured" each time, though the server then changes nothing.
         conversion["webhook"] = None
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

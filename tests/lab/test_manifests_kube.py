@@ -121,19 +121,32 @@ def test_kubectl_installs_each_variant(lab: Lab, overlay: str) -> None:
     assert "daemonset.apps/herald-speaker " in done.stdout
 
 
-def test_crds_of_metallb_are_replaced_by_ours(lab: Lab) -> None:
-    """Its CRD of the peers names a webhook for conversion, which `kubectl apply` would leave."""
+@pytest.mark.parametrize("how", ["replace", "apply"])
+def test_crds_of_metallb_become_ours(lab: Lab, how: str) -> None:
+    """Its CRD of the peers names a webhook for conversion, which the server refuses beside ours."""
     webhook = {"name": "metallb-webhook-service", "namespace": "metallb-system", "path": "/convert"}
     conversion = {
         "strategy": "Webhook",
         "webhook": {"conversionReviewVersions": ["v1beta1"], "clientConfig": {"service": webhook}},
     }
     lab.patch(PEER_CRD, {"spec": {"conversion": conversion}})
+    on_crds(lab, how)
+    assert lab.request("GET", PEER_CRD)["spec"]["conversion"] == {"strategy": "None"}
+
+
+def test_crds_applied_again_change_nothing(lab: Lab) -> None:
+    on_crds(lab, "apply")
+    before = lab.request("GET", PEER_CRD)["metadata"]
+    on_crds(lab, "apply")
+    after = lab.request("GET", PEER_CRD)["metadata"]
+    assert after["resourceVersion"] == before["resourceVersion"]
+
+
+def on_crds(lab: Lab, verb: str) -> None:
     config = f"--kubeconfig={lab.state.admin_kubeconfig}"
-    command = [str(kubectl()), config, "replace", "-k", str(MANIFESTS / "crds")]
+    command = [str(kubectl()), config, verb, "-k", str(MANIFESTS / "crds")]
     done = lab.exec("control", command)
     assert done.returncode == 0, done.stderr
-    assert lab.request("GET", PEER_CRD)["spec"]["conversion"] == {"strategy": "None"}
 
 
 def asked(lab: Lab) -> set[tuple[str, str, str]]:
