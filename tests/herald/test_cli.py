@@ -67,6 +67,15 @@ def test_wrong_use_exits_2_and_says_what_is_wrong(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "meant"), [(["stauts"], "status"), (["lab", "lgos"], "logs")]
+)
+def test_a_mistyped_command_is_told_which_may_be_meant(arguments: list[str], meant: str) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert f"id you mean '{meant}'?" in result.output
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["lab", "status", "--name", "nolab"], "no lab 'nolab'"),
