@@ -214,7 +214,7 @@ async def controls(config: str, count: int, pids: Sequence[int]) -> Measured:
         await until(lambda: reconciler.writes["event"] >= count, 300.0)
         assert leading.span is not None
         sent = writes(client) - before
-        return leading.span.measured(count, sent, reconciler.write_errors)
+        return leading.span.measured(count, sent, sum(reconciler.write_errors.values()))
 
 
 class Leading(logging.Handler):

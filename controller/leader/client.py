@@ -62,7 +62,9 @@ class LeaderClient:
         try:
             yield
         except ApiError as error:
-            self.errors[resource_words(path), error.status] += 1
+            # What is gone needs no write, and what is not there yet is made then.
+            if not error.not_found:
+                self.errors[resource_words(path), error.status] += 1
             raise
 
     def _timeout_s(self) -> float:

@@ -68,7 +68,7 @@ async def took_effect(there: Live, reconciler: Reconciler, proxy: FaultProxy) ->
     """Tell whether what the fault is about has happened."""
     fault = proxy.fault
     if fault.selective:
-        return reconciler.write_errors >= 3
+        return sum(reconciler.write_errors.values()) >= 3
     if fault.mode in {Mode.OUTAGE, Mode.REFUSE}:
         return reconciler.planner is None
     if fault.mode in {Mode.GONE, Mode.HALF}:

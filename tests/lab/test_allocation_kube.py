@@ -77,7 +77,7 @@ async def test_one_service(server: Real, name: str, spec: Mapping[str, Any], wan
             await there.create_service("fence")
             await until(lambda: shows(there, "fence"))
             assert await got(there, name) == found
-            assert reconciler.write_errors == 0
+            assert not reconciler.write_errors
 
 
 async def test_burst_costs_two_writes_each_and_a_restart_none(server: Real) -> None:
@@ -92,7 +92,7 @@ async def test_burst_costs_two_writes_each_and_a_restart_none(server: Real) -> N
             times = Counter(address for each in given.values() for address in each)
             assert len(times) == BURST
             assert set(times.values()) == {1}
-            assert first.write_errors == 0
+            assert not first.write_errors
             await until(lambda: first.writes["pool"] >= 1)
             # A pool's counters go out once a second at most.
             assert writes(client) <= BURST * 2.1 + 10
