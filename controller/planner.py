@@ -203,7 +203,7 @@ class Planner:
             self._waiting[name] = _Waiting(ask, verdict.wish)
         cause = Cause.FAMILIES_CHANGED if len(current) > len(verdict.addresses) else None
         news = (current, cause, "the Service has no use for the others")
-        self._assign(service, verdict.addresses, verdict.pool, note, news)
+        self._assign(service, verdict.addresses, verdict.pool, note or verdict.note, news)
 
     def _leave(
         self,

@@ -1,8 +1,8 @@
 """Pools as the allocator sees them: spans of integers, an order, and who is let in.
 
-Which pools are good is `kube.validation`'s to say; the others work on. While any pool is refused
-nobody can tell which addresses it was meant to have, so `PoolSet.uncertain` keeps addresses that
-are in no pool from being taken away.
+Which pools are good is `kube.validation`'s to say; the others work on. Of a pool that is refused
+and was never good nobody can tell which addresses it is meant to have. So `PoolSet.doubtful` keeps
+those from being taken away that may be its own: in what can be read of its ranges, or given from it.
 
 A pool's fence (`serviceAllocation`) is closed unless something in it matches: a namespace selector
 that matches no namespace lets nobody in.
@@ -16,6 +16,7 @@ from controller.freespace import Span
 from kube import configuration
 from kube.faults import Fault
 from kube.objects import Address
+from kube.ranges import AddressRange
 from kube.selectors import LabelSelector, any_matches
 from kube.snapshot import Kind
 from kube.unusable import usable_parts
@@ -76,6 +77,8 @@ class Refused:
     name: str
     sentence: str
     "What is wrong with it and what to do."
+    ranges: tuple[AddressRange, ...] = ()
+    "What can be read of it."
 
 
 Stretch = tuple[int, int, str]
@@ -96,10 +99,15 @@ class PoolSet:
         """Tell whether there is no pool at all, not even a refused one."""
         return not self.ranked and not self.refused
 
-    @property
-    def uncertain(self) -> bool:
-        """Tell whether an address outside all pools may still be meant to be in one."""
-        return bool(self.refused) or not self.ranked
+    def doubtful(self, address: Address, given_from: str) -> Refused | None:
+        """Return the refused pool that an address outside all pools may be of, or None.
+
+        `given_from` names the pool that it was of when it was given, as far as is known.
+        """
+        for each in self.refused.values():
+            if each.name == given_from or any(address in range_ for range_ in each.ranges):
+                return each
+        return None
 
     def holding(self, address: Address) -> Pool | None:
         """Return the pool that may give the address, or None."""
@@ -119,11 +127,13 @@ def build_pools(
     """Return the usable pools and the refused ones with what is wrong with them."""
     pools = [_pool(each) for each in good]
     by_name = {pool.name: pool for pool in pools}
-    wrong = {each.name: Refused(each.name, "correct it") for each in refused}
+    wrong = {each.name: Refused(each.name, "correct it", each.ranges) for each in refused}
     for fault in faults:
         name = fault.name.name
         if fault.kind is Kind.IP_ADDRESS_POOL and fault.refused and name not in by_name:
-            wrong[name] = Refused(name, f"{fault.field}: {fault.text}")
+            known = wrong.get(name)
+            ranges = known.ranges if known else ()
+            wrong[name] = Refused(name, f"{fault.field}: {fault.text}", ranges)
     index = {
         version: sorted(
             (first, last, pool.name)

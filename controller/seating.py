@@ -3,15 +3,16 @@
 An address stays whatever happened to autoAssign, priorities or the order of pools, as long as it is
 inside a pool that admits the Service. A wish for another one (an annotation that was edited) is no
 reason to leave before the wish can be met. A pool that is gone is one only while others are left:
-when all are gone, or one cannot be read, nobody knows, and the address stays.
+when all are gone nobody knows, and the address stays. So does one that may be of a refused pool.
 """
 
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from controller import whynot
 from controller.allocator import Allocator
 from controller.ask import BOTH, Ask
-from controller.outcome import Cause, Reason
+from controller.outcome import Cause, Pending, Reason
 from controller.pools import Pool
 from kube.objects import Address, ObjectName, Service
 
@@ -32,6 +33,8 @@ class Stay:
     addresses: tuple[Address, ...]
     pool: str
     wish: Wish | None = None
+    note: Pending | None = None
+    "Why it stays though no good pool has its address."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,24 @@ def judge(
         if (leave := _occupied(allocator, ask, address, unjudged)) is not None:
             return leave
     ordered = tuple(address for address in current if address in kept)
-    return Stay(ordered, _pool_name(allocator, service, ordered[0]), _wish(allocator, ask, ordered))
+    return Stay(
+        ordered,
+        _pool_name(allocator, service, ordered[0]),
+        _wish(allocator, ask, ordered),
+        _doubt(allocator, service, ordered),
+    )
 
 
 def _unwelcome(allocator: Allocator, service: Service, address: Address) -> Leave | None:
     pools = allocator.pools
     pool = pools.holding(address)
     if pool is None:
-        if pools.uncertain:
+        if not pools.ranked or pools.doubtful(address, _given_from(service)) is not None:
             return None
-        return Leave(Cause.POOL_GONE, f"{address} is in no IPAddressPool any more", paced=True)
+        detail = f"{address} is in no IPAddressPool any more"
+        if pools.refused:
+            detail += ", nor in what can be read of those that are refused"
+        return Leave(Cause.POOL_GONE, detail, paced=True)
     if pool.avoids(address):
         detail = f"pool {pool.name} avoids addresses such as {address} now"
         return Leave(Cause.POOL_GONE, detail, paced=True)
@@ -146,9 +157,21 @@ def _occupied(
 
 def _pool_name(allocator: Allocator, service: Service, address: Address) -> str:
     pool = allocator.pools.holding(address)
-    if pool is not None:
-        return pool.name
+    return pool.name if pool is not None else _given_from(service)
+
+
+def _given_from(service: Service) -> str:
     return service.annotation("ip-allocated-from-pool") or ""
+
+
+def _doubt(allocator: Allocator, service: Service, kept: tuple[Address, ...]) -> Pending | None:
+    pools = allocator.pools
+    for address in kept:
+        if pools.holding(address) is None:
+            refused = pools.doubtful(address, _given_from(service))
+            if refused is not None:
+                return whynot.kept_in_doubt(address, refused)
+    return None
 
 
 def _wish(allocator: Allocator, ask: Ask, kept: tuple[Address, ...]) -> Wish | None:

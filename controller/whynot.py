@@ -46,6 +46,17 @@ def pool_refused(refused: Refused) -> Pending:
     )
 
 
+def kept_in_doubt(address: Address, refused: Refused) -> Pending:
+    """Return that an address outside all good pools may be of one that is refused."""
+    return Pending(
+        Reason.POOL_REFUSED,
+        f"IPAddressPool {refused.name}",
+        "spec.addresses",
+        f"pool {refused.name}, which {address} may be of, is refused",
+        refused.sentence,
+    )
+
+
 def pool_unknown(ask: Ask, pools: PoolSet) -> Pending:
     """Return that the pool asked for does not exist, and which one may be meant."""
     names = sorted(pools.by_name)

@@ -108,13 +108,15 @@ def test_address_is_found_among_ten_thousand_ranges() -> None:
     assert found.holding(ip_address("::a4e:e05")) is None
 
 
-def test_refused_pool_is_no_pool_and_makes_the_rest_uncertain() -> None:
+def test_refused_pool_is_no_pool_and_leaves_only_its_own_addresses_in_doubt() -> None:
     found = pools(pool("a", "192.0.2.0/24"), pool("b", "192.0.2.0/25"))
 
     assert [each.name for each in found.ranked] == ["a"]
     assert set(found.refused) == {"b"}
     assert "overlaps" in found.refused["b"].sentence
-    assert found.uncertain
+    assert found.doubtful(ip_address("192.0.2.7"), "") is found.refused["b"]
+    assert found.doubtful(ip_address("198.51.100.7"), "b") is found.refused["b"]
+    assert found.doubtful(ip_address("198.51.100.7"), "a") is None
 
 
 def test_unreadable_pool_is_refused() -> None:

@@ -170,6 +170,52 @@ def test_refused_pool_keeps_what_was_given_from_it() -> None:
     assert cluster.pending("t").reason is Reason.POOL_REFUSED
 
 
+def refused_beside(refused: IPAddressPool) -> Cluster:
+    """Two Services, one of a pool that goes and one of a pool that is refused from a restart on."""
+    cluster = Cluster(pool("a", "192.0.2.0/28"), pool("zz", "198.51.100.0/28", autoAssign=False))
+    cluster.put(service("s", **svc("s", pool="zz"))).settle()
+    cluster.put(service("s")).settle()
+    cluster.replace_pools(pool("a", "192.0.2.0/28"), refused)
+    return cluster
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(pool("bad", "203.0.113.9-203.0.113.1"), id="a range that cannot be read"),
+        pytest.param(pool("bad", "203.0.113.0/24", "192.0.2.0/30"), id="ranges elsewhere"),
+    ],
+)
+def test_refused_pool_that_never_was_good_holds_up_no_other(refused: IPAddressPool) -> None:
+    cluster = refused_beside(refused).settle()
+
+    assert cluster.addresses("s") == ("192.0.2.0",)
+    assert "refused" in cluster.change("s").detail
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param(pool("zz", "198.51.100.15-198.51.100.1"), id="its own pool by name"),
+        pytest.param(pool("bad", "198.51.100.0/28", "192.0.2.0/30"), id="a range that holds it"),
+    ],
+)
+def test_address_that_may_be_a_refused_pools_is_kept_and_the_reason_said(
+    refused: IPAddressPool,
+) -> None:
+    cluster = refused_beside(refused).restart().settle()
+
+    assert cluster.addresses("s") == ("198.51.100.0",)
+    note = cluster.assigned("s").note
+    assert note is not None
+    assert note.reason is Reason.POOL_REFUSED
+    assert note.object == f"IPAddressPool {refused.name.name}"
+
+    cluster.replace_pools(pool("a", "192.0.2.0/28"), pool("zz", "198.51.100.0/28")).settle()
+    assert cluster.addresses("s") == ("198.51.100.0",)
+    assert cluster.assigned("s").note is None
+
+
 def test_pool_added_moves_nobody() -> None:
     cluster = before()
     cluster.namespaces["x"] = namespace("x")
