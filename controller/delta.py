@@ -222,6 +222,16 @@ class Delta:
         return self._refusals
 
     @property
+    def unwritten(self) -> int:
+        """How many Services were given addresses that their status doesn't show."""
+        return sum(
+            isinstance(desire.outcome, Assigned)
+            and (shown := self._shown.get(name)) is not None
+            and shown.ingress != desire.outcome.addresses
+            for name, desire in list(self._desired.items())
+        )
+
+    @property
     def idle(self) -> bool:
         """Tell whether nothing is to be written."""
         waiting = self._queue or self._again or self._retries or self._blocked

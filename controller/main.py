@@ -171,6 +171,6 @@ def _reading(reconciler: Reconciler, watcher: Watcher) -> Reading:
         faults=outlook.faults if outlook is not None else (),
         updates=dict(reconciler.writes),
         write_errors=reconciler.write_errors,
-        refusals=reconciler.refusals,
+        unwritten=reconciler.unwritten,
         watch_breaks=dict(watcher.breaks),
     )

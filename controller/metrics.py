@@ -24,8 +24,8 @@ class Reading:
     updates: dict[str, int] = field(default_factory=dict)
     write_errors: Mapping[tuple[str, int], int] = field(default_factory=dict)
     "By resource and HTTP status, 0 for no answer."
-    refusals: int = 0
-    "Services whose status the API server would not have."
+    unwritten: int = 0
+    "Services that were given addresses which their status doesn't show."
     watch_breaks: Mapping[Kind, int] = field(default_factory=dict)
 
 
@@ -84,10 +84,10 @@ class AllocatorCollector(Collector):
         leading = reading.planner is not None
         yield _gauge("herald_controller_leading", "1 while this replica leads", float(leading))
         if reading.planner is not None:
-            yield from _allocator(reading.planner, reading.refusals)
+            yield from _allocator(reading.planner, reading.unwritten)
 
 
-def _allocator(planner: Planner, refusals: int) -> Iterator[Metric]:
+def _allocator(planner: Planner, unwritten: int) -> Iterator[Metric]:
     counts = list(count_pools(planner.ledger))
     for name, text, value in _GAUGES:
         gauge = GaugeMetricFamily(f"metallb_allocator_{name}", text, labels=["pool"])
@@ -105,8 +105,8 @@ def _allocator(planner: Planner, refusals: int) -> Iterator[Metric]:
         allocated.add_metric([count.pool], services[count.pool])
     yield allocated
     waiting = Counter(each.reason.value for each in outcomes if isinstance(each, Pending))
-    if refusals:
-        waiting[Reason.WRITE_REFUSED.value] = refusals
+    if unwritten:
+        waiting[Reason.NOT_WRITTEN.value] = unwritten
     pending = GaugeMetricFamily(
         "herald_allocator_services_pending", "Services without an address", labels=["reason"]
     )

@@ -102,9 +102,9 @@ class Reconciler:
         }
 
     @property
-    def refusals(self) -> int:
-        """Services whose last write the API server would not have."""
-        return len(self._delta.refusals) if self._planner is not None else 0
+    def unwritten(self) -> int:
+        """How many Services were given addresses that their status doesn't show."""
+        return self._delta.unwritten
 
     @property
     def write_errors(self) -> dict[tuple[str, int], int]:

@@ -112,6 +112,20 @@ def test_refusal_is_known_until_the_write_is_done_or_the_service_gone() -> None:
     assert not delta.refusals
 
 
+def test_addresses_that_no_status_shows_are_counted_until_it_does() -> None:
+    delta = Delta()
+    for text in ("a", "full"):
+        delta.observe(name(text), shown(text))
+    delta.want(name("full"), FULL, (), fresh=True)
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+    assert delta.unwritten == 1
+
+    write = next(write for write in due(delta) if write.service == name("a"))
+    delta.written(write, shown("a", 2, ingress=["192.0.2.1"]))
+
+    assert delta.unwritten == 0
+
+
 def test_limit_holds_and_the_rest_follows() -> None:
     delta = Delta()
     for text in ("a", "b", "c"):

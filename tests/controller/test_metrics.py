@@ -55,13 +55,13 @@ def test_those_that_wait_are_counted_by_reason() -> None:
     assert 'herald_allocator_services_pending{reason="PoolUnknown"} 1.0' in found
 
 
-def test_those_whose_write_is_refused_are_counted_as_waiting() -> None:
+def test_those_whose_address_is_not_written_are_counted_as_waiting() -> None:
     cluster = Cluster(pool("p", "192.0.2.0/31"))
     cluster.put(service("a")).run()
 
-    found = page(Reading(cluster.planner, refusals=1))
+    found = page(Reading(cluster.planner, unwritten=1))
 
-    assert 'herald_allocator_services_pending{reason="WriteRefused"} 1.0' in found
+    assert 'herald_allocator_services_pending{reason="NotWritten"} 1.0' in found
 
 
 def test_follower_says_so() -> None:
