@@ -10,7 +10,7 @@ those of nodes never; whoever asks for one by number gets it all the same.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller import whynot
 from controller.ask import BOTH, Ask, Families
@@ -63,9 +63,15 @@ class Allocator:
         refusal = self._over_quota(ask, grant.addresses)
         if refusal is None:
             return grant
-        if refusal.reason is Reason.QUOTA_REACHED and not ask.addresses and ask.terms.key:
-            return self._shared_at_home(ask, labels) or refusal
-        return refusal
+        if refusal.reason is not Reason.QUOTA_REACHED or ask.addresses:
+            return refusal
+        if ask.terms.key and (shared := self._shared_at_home(ask, labels)) is not None:
+            return shared
+        if len(ask.families) == 1:
+            return refusal
+        # Who prefers two families is content with the one that the quota still allows.
+        fewer = self.allocate(replace(ask, families=ask.families[1:]), labels, now)
+        return fewer if isinstance(fewer, Grant) else refusal
 
     def complete(
         self, ask: Ask, held: Address, pool: Pool, now: float

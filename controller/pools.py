@@ -2,7 +2,8 @@
 
 Which pools are good is `kube.validation`'s to say; the others work on. Of a pool that is refused
 and was never good nobody can tell which addresses it is meant to have. So `PoolSet.doubtful` keeps
-those from being taken away that may be its own: in what can be read of its ranges, or given from it.
+those from being taken away that may be its own: within what can be read of its ranges, or given
+from it.
 
 A pool's fence (`serviceAllocation`) is closed unless something in it matches: a namespace selector
 that matches no namespace lets nobody in.

@@ -7,7 +7,7 @@ import pytest
 from controller.outcome import Assigned, Cause, Reason
 from tests.builders import node, pool, service
 from tests.controller.cluster import Cluster, addresses
-from tests.controller.steps import V6, svc
+from tests.controller.steps import DUAL, V6, svc
 
 OPEN = pool("open", "192.0.2.0/24", "fd00::/120")
 
@@ -110,6 +110,46 @@ def test_quota_by_family() -> None:
 
     assert cluster.pending("a").field == "metadata.annotations[herald.io/address-quota-ipv4]"
     assert cluster.addresses("b") == ("fd00::",)
+
+
+@pytest.mark.parametrize(
+    ("limits", "wishes", "wants"),
+    [
+        pytest.param({"six": "0"}, {}, ("192.0.2.0",), id="no IPv6"),
+        pytest.param({"four": "0"}, {}, ("fd00::",), id="no IPv4"),
+        pytest.param({"total": "1"}, {}, ("192.0.2.0",), id="one address"),
+        pytest.param({"six": "0"}, {"pool": "open"}, ("192.0.2.0",), id="of a named pool"),
+        pytest.param({"total": "0"}, {}, (), id="none at all"),
+        pytest.param({"four": "0", "six": "0"}, {}, (), id="none of either"),
+    ],
+)
+def test_who_prefers_two_families_gets_the_one_that_the_quota_allows(
+    limits: dict[str, str], wishes: dict[str, str], wants: tuple[str, ...]
+) -> None:
+    cluster = Cluster(OPEN).annotate_namespace("default", quota(**limits))
+    prefers = svc("a", families=DUAL, policy="PreferDualStack", **wishes)
+    cluster.put(service("a", **prefers)).run()
+
+    assert cluster.addresses("a") == wants
+    assert cluster.plan().changes == ()
+    if not wants:
+        assert cluster.pending("a").reason is Reason.QUOTA_REACHED
+        return
+    note = cluster.assigned("a").note
+    assert note is not None
+    assert note.reason is Reason.SECOND_FAMILY
+    assert "quota" in note.sentence
+
+    cluster.annotate_namespace("default", {}).run()
+    assert cluster.addresses("a") == ("192.0.2.0", "fd00::")
+
+
+def test_who_requires_two_families_gets_none_when_the_quota_forbids_one() -> None:
+    cluster = Cluster(OPEN).annotate_namespace("default", quota(six="0"))
+    cluster.put(service("a", **svc("a", families=DUAL, policy="RequireDualStack"))).run()
+
+    assert cluster.addresses("a") == ()
+    assert cluster.pending("a").reason is Reason.QUOTA_REACHED
 
 
 def test_address_shared_inside_the_namespace_counts_once() -> None:
