@@ -1,5 +1,7 @@
 """Access that goes wrong on a real API server: nothing moves, and it heals without a restart."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,16 @@ LAB_NODES = 1
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 SERVICES = "/api/v1/namespaces/default/services"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/herald-speaker"
+CONTROLLER_ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/herald-controller"
+STATE = "/apis/metallb.io/v1beta1/namespaces/metallb-system/configurationstates/controller"
+LIST_SLICES: dict[str, Any] = {
+    "who": "herald-speaker",
+    "what": {"group": "discovery.k8s.io", "resource": "endpointslices", "verb": "list"},
+}
+PATCH_STATUS: dict[str, Any] = {
+    "who": "herald-controller",
+    "what": {"resource": "services", "subresource": "status", "verb": "patch"},
+}
 URL = "http://192.168.4.10:8090"
 STARTS_S, NOTICED_S, HEALED_S = 60, 20, 45
 
@@ -120,17 +132,56 @@ def test_a_revoked_verb_stops_its_kind_alone_until_it_is_granted_again(
     works_again(lab, "after-role", 8102)
 
 
+def test_refused_writes_are_told_where_users_look(lab: Lab, daemons: Daemons) -> None:
+    rules: list[dict[str, Any]] = lab.request("GET", CONTROLLER_ROLE)["rules"]
+    left = [rule for rule in rules if rule["resources"] != ["services/status"]]
+    assert len(left) == len(rules) - 1
+    lab.patch(CONTROLLER_ROLE, {"rules": left})
+    until(lambda: not may(lab, PATCH_STATUS), 10, "the server's authorizer knows")
+
+    lab.request("POST", SERVICES, load_balancer("refused", 8104))
+    until(lambda: "refuses to store the status of Service default/refused" in summary(lab),
+          NOTICED_S, "the ConfigurationState")  # fmt: skip
+    said = until(lambda: explained(lab, "refused"), NOTICED_S, "an explanation")
+    assert "herald-controller is at work: the API server refuses to store the status" in said
+    assert "403" in said
+    assert "is running" not in said
+
+    lab.patch(CONTROLLER_ROLE, {"rules": rules})
+    until(lambda: answer(lab, "refused", 8104), HEALED_S, "an answer of the Service")
+    until(lambda: not summary(lab), NOTICED_S, "a clean ConfigurationState")
+    lab.request("DELETE", f"{SERVICES}/refused")
+    assert daemons.one_says("403")
+
+
+def summary(lab: Lab) -> str:
+    return str(((lab.get(STATE) or {}).get("status") or {}).get("errorSummary") or "")
+
+
+def explained(lab: Lab, service: str) -> str:
+    command = [
+        str(Path(sys.executable).parent / "herald"),
+        "explain",
+        service,
+        "--lab",
+        lab.plan.name,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+
+
 def may_list_slices(lab: Lab) -> bool:
+    return may(lab, LIST_SLICES)
+
+
+def may(lab: Lab, wish: dict[str, Any]) -> bool:
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
         "spec": {
-            "user": "system:serviceaccount:metallb-system:herald-speaker",
-            "resourceAttributes": {
-                "group": "discovery.k8s.io", "resource": "endpointslices", "verb": "list",
-            },
+            "user": f"system:serviceaccount:metallb-system:{wish['who']}",
+            "resourceAttributes": wish["what"],
         },
-    }  # fmt: skip
+    }
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
     return bool(lab.request("POST", path, review)["status"]["allowed"])
 
