@@ -46,7 +46,7 @@ def class_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def print_json(value: Any) -> None:
     """Print a JSON document."""
-    json.dump(value, sys.stdout, indent=2)
+    click.echo(json.dumps(value, indent=2))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

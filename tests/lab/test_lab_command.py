@@ -121,6 +121,13 @@ def test_a_lab_that_is_not_the_default_is_named(lab: Lab, tmp_path: Path) -> Non
     assert known.returncode == 0, known.stdout
 
 
+def test_a_namespace_is_not_ignored_in_a_lab(lab: Lab) -> None:
+    done = herald("status", "--lab", lab.plan.name, "--namespace", "foo")
+
+    assert done.returncode == 2
+    assert "--namespace is for clusters" in done.stderr
+
+
 def test_a_lab_is_up_only_when_all_of_it_is(lab: Lab) -> None:
     lab.signal("brain@node1", 9, hold=True)
     done = herald("lab", "status", "--name", lab.plan.name)
