@@ -45,6 +45,34 @@ def test_explain_of_a_service_without_an_address_is_the_controllers(cluster: Clu
 
 
 @pytest.mark.parametrize(
+    ("leader", "words"),
+    [
+        pytest.param("controller-a", "pool first is full, 4 of 4", id="the controller's"),
+        pytest.param("", 'unknown pool "frist"', id="its own where none leads"),
+    ],
+)
+def test_explain_takes_the_words_of_a_controller_that_leads(
+    cluster: Cluster, leader: str, words: str
+) -> None:
+    new = service("new", address_pool="frist")
+    told = {"type": "herald.io/AddressAssigned", "status": "False", "reason": "PoolFull"}
+    new["status"]["conditions"] = [told | {"message": "pool first is full, 4 of 4: add a range"}]
+    cluster.objects("api_v1_services", new)
+    cluster.controllers("controller-a", leader=leader)
+
+    assert f"Service default/new has no address: {words}" in cluster.run("explain", "new").output
+
+
+def test_explain_leaves_out_addresses_of_nodes(cluster: Cluster) -> None:
+    """The controller never gives them: what it says of a full pool counts them out."""
+    at = {"addresses": [{"type": "InternalIP", "address": "192.168.4.11"}]}
+    cluster.objects("api_v1_nodes", {"metadata": {"name": "node1"}, "status": at})
+    cluster.objects("api_v1_services", service("web", VIP), service("new"))
+
+    assert "1 left out because nodes have them" in cluster.run("explain", "new").output
+
+
+@pytest.mark.parametrize(
     ("target", "words"),
     [
         pytest.param("nowhere", "does not exist", id="no such Service"),
