@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry
@@ -35,6 +35,8 @@ ANNOUNCING = (
 )
 """What the speakers alone act on."""
 WEBHOOK_PORT = 9443
+LONGEST_LEASE_S = 3600
+"""Nobody wants to be without addresses for longer when a leader dies; a typo would."""
 RELEASE_WITHIN_S = 3.0
 """How long the end waits for writes under way and for the Lease to be given up."""
 
@@ -55,26 +57,58 @@ def _parser() -> argparse.ArgumentParser:
     _flag(parser, "kubeconfig", "", "kubeconfig file; without it the Pod's service account")
     _flag(parser, "namespace", "metallb-system", "where Herald and its objects are")
     _flag(parser, "lb-class", "", "serve Services of this loadBalancerClass instead of none")
-    _flag(parser, "beside-metallb", "wait", "wait while MetalLB's controller runs, or ignore it")
-    _flag(parser, "log-level", "info", "debug, info, warning or error")
-    _flag(parser, "metrics-port", "9130", "port of /metrics; 0 serves none")
-    _flag(parser, "health-port", "17473", "port of /healthz and /readyz")
+    text = "wait while MetalLB's controller runs, or ignore it"
+    _flag(parser, "beside-metallb", "wait", text, _one_of("wait", "ignore"))
+    levels = ("debug", "info", "warning", "error")
+    _flag(parser, "log-level", "info", ", ".join(levels), _one_of(*levels))
+    _flag(parser, "metrics-port", "9130", "port of /metrics; 0 serves none", _port)
+    _flag(parser, "health-port", "17473", "port of /healthz and /readyz", _port)
     _flag(parser, "health-host", "127.0.0.1", "their address: that of the Pod, where probed")
-    _flag(parser, "webhook-port", str(WEBHOOK_PORT), "port of the admission webhook; 0 serves none")
+    text = "port of the admission webhook; 0 serves none"
+    _flag(parser, "webhook-port", str(WEBHOOK_PORT), text, _port)
     _flag(parser, "webhook-host", "", "its address, that of the Pod; without one all addresses")
     _flag(parser, "pod-name", socket.gethostname(), "name of this replica in the Lease")
-    _flag(parser, "lease-s", "15", "seconds after which a silent leader is replaced")
+    _flag(parser, "lease-s", "15", "seconds after which a silent leader is replaced", _lease)
     return parser
 
 
-def _flag(parser: argparse.ArgumentParser, name: str, default: str, text: str) -> None:
-    number = default.isdigit()
+def _flag(
+    parser: argparse.ArgumentParser,
+    name: str,
+    default: str,
+    text: str,
+    read: Callable[[str], object] = str,
+) -> None:
+    # argparse runs `type` over a default that is text; `choices` it would not check.
     parser.add_argument(
         f"--{name}",
         default=os.environ.get(f"HERALD_{name.replace('-', '_').upper()}", default),
-        type=int if number else str,
+        type=read,
         help=f"{text} (default: {default or 'none'})",
     )
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
+        return text.lower()
+
+    return read
+
+
+def _whole(text: str, least: int, most: int, what: str) -> int:
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}: {least} to {most}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    return _whole(text, 0, 65535, "port")
+
+
+def _lease(text: str) -> int:
+    return _whole(text, 1, LONGEST_LEASE_S, "whole number of seconds")
 
 
 def selections(namespace: str) -> tuple[Selection, ...]:

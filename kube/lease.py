@@ -43,7 +43,10 @@ class Terms:
 
     def __post_init__(self) -> None:
         if not self.lease_duration_s > self.renew_deadline_s > self.retry_s > 0:
-            raise ValueError("a Lease needs lease duration > renew deadline > retry > 0")
+            raise ValueError(
+                "a Lease needs lease duration > renew deadline > retry > 0, not "
+                f"{self.lease_duration_s:g}, {self.renew_deadline_s:g} and {self.retry_s:g} s"
+            )
 
 
 @dataclass(frozen=True, slots=True)

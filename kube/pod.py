@@ -19,6 +19,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from kube.session.client import CredentialsError
+
 LOG = logging.getLogger("kube.pod")
 
 LOOPBACK = "127.0.0.1"
@@ -74,10 +76,13 @@ def configure_logs(level: str) -> None:
 
 
 def run(main: Main, *, log_level: str = "info") -> int:
-    """Run a daemon until it returns; return the exit status of the process, 0 or 1."""
+    """Run a daemon until it returns; return the exit status: 0, 1, or 2 for wrong use."""
     configure_logs(log_level)
     try:
         asyncio.run(_run(main))
+    except CredentialsError as error:
+        LOG.critical("cannot run", extra={"fields": {"error": str(error)}})
+        return 2
     except PodError as error:
         LOG.critical("cannot run", extra={"fields": {"error": str(error)}})
         return 1

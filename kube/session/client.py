@@ -53,9 +53,15 @@ class Session:
             await self._load()
         except (ConfigException, OSError, ValueError, yaml.YAMLError) as error:
             where = self._kubeconfig or "the Pod's service account"
+            reason = str(error).rstrip(".")
             raise CredentialsError(
-                f"no credentials in {where}: {error}: name a kubeconfig file by --kubeconfig"
+                f"no credentials in {where}: {reason}: name a kubeconfig file by --kubeconfig"
             ) from error
+
+    @staticmethod
+    def _look_for(kubeconfig: str) -> None:
+        if not Path(kubeconfig).exists():  # the package would log it too
+            raise ConfigException("there is no such file")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -109,6 +115,7 @@ class Session:
         if self._kubeconfig is None:
             load_incluster_config(client_configuration=configuration, try_refresh_token=False)
         else:
+            self._look_for(self._kubeconfig)
             await load_kube_config(
                 config_file=self._kubeconfig,
                 client_configuration=configuration,

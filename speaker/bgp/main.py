@@ -11,6 +11,9 @@ from speaker.seam.pod import (
     add_log_level,
     health_pages,
     log_as_json,
+    need_folder,
+    port,
+    seconds,
     serve_pages,
     stopping,
 )
@@ -21,6 +24,15 @@ LEAVE_LIMIT_S = 3.0
 
 def main(arguments: Sequence[str]) -> None:
     """Run until SIGTERM, and leave without loss."""
+    options = parse_flags(arguments)
+    need_folder("--socket-dir", options.socket_dir)
+    need_folder("--run-dir", options.run_dir)
+    log_as_json(options.log_level)
+    asyncio.run(_run(options))
+
+
+def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line and the environment; exits with 2 on wrong use."""
     parser = argparse.ArgumentParser(
         prog="herald-speaker bgp",
         description="Announces routes by ExaBGP, as the brain tells it through its socket.",
@@ -30,19 +42,16 @@ def main(arguments: Sequence[str]) -> None:
     add_flag(parser, "--node-name", required=True, help="this node's name in Kubernetes")
     add_flag(parser, "--socket-dir", type=Path, required=True, help="where bgp.sock is made")
     add_flag(parser, "--run-dir", type=Path, required=True, help="where ExaBGP's config is kept")
-    add_flag(parser, "--health-port", type=int, default=17475, help="on loopback; 0: none")
+    add_flag(parser, "--health-port", type=port, default=17475, help="on loopback; 0: none")
     add_flag(
-        parser, "--bgp-wait-s", type=float, default=2.0,
+        parser, "--bgp-wait-s", type=seconds, default=2.0,
         help="seconds that routes stay de-preferred before they are withdrawn",
     )  # fmt: skip
     add_log_level(parser)
-    options = parser.parse_args(arguments)
-    log_as_json(options.log_level)
-    asyncio.run(_run(options))
+    return parser.parse_args(arguments)
 
 
 async def _run(options: argparse.Namespace) -> None:
-    options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = stopping()
     supervisor = Supervisor(
         node=options.node_name,

@@ -5,7 +5,6 @@ were told.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,13 @@ from pathlib import Path
 from kube.pod import run
 from speaker.brain.process import Settings, brain
 from speaker.policy.view import Self
-from speaker.seam.pod import add_flag, add_log_level
+from speaker.seam.pod import add_flag, add_log_level, add_switch, need_folder, port
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the brain until SIGTERM."""
     settings, level = parse_flags(arguments)
+    need_folder("--socket-dir", settings.socket_dir)
     sys.exit(run(lambda stop: brain(settings, stop), log_level=level))
 
 
@@ -29,7 +29,7 @@ def parse_flags(arguments: Sequence[str]) -> tuple[Settings, str]:
         node=parsed.node_name,
         namespace=parsed.namespace,
         lb_class=parsed.lb_class,
-        ignore_exclude_label=parsed.ignore_exclude_lb,
+        ignore_exclude_label=parsed.ignore_exclude_lb == "true",
         heeds_metallb=parsed.beside_metallb != "ignore",
     )
     settings = Settings(
@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     add_flag(
         parser, "--state-dir", default="", help="keeps the last good intent; empty: nothing is kept"
     )
-    add_flag(parser, "--health-port", type=int, default=17473, help="on loopback")
-    add_flag(parser, "--metrics-port", type=int, default=9130, help="0 for none")
+    add_flag(parser, "--health-port", type=port, default=17473, help="on loopback")
+    add_flag(parser, "--metrics-port", type=port, default=9130, help="0 for none")
     add_flag(
         parser,
         "--health-gates",
@@ -74,10 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         default="wait",
         help="begin no BGP session while MetalLB's speaker runs on the node, or ignore it",
     )
-    parser.add_argument(
+    add_switch(
+        parser,
         "--ignore-exclude-lb",
-        action="store_true",
-        default=os.environ.get("HERALD_IGNORE_EXCLUDE_LB") == "true",
         help="announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers",
     )
     add_log_level(parser)

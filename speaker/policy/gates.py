@@ -64,11 +64,11 @@ MEANINGS = {
     Gate.CONSISTENT: "its advertisements don't contradict each other",
     Gate.PEER: "a peer of the address's family takes it from this node",
     Gate.ENDPOINT: "the Service has a usable endpoint",
-    Gate.LOCAL_ENDPOINT: "under policy Local a usable endpoint is on the node; under policy Cluster "
-    "the node needs none",
+    Gate.LOCAL_ENDPOINT: "under policy Local a usable endpoint is on the node; "
+    "under policy Cluster the node needs none",
     Gate.SHARERS: "no other node suits more of the Services that share the address",
-    Gate.HEALTH: "no health check of the node's service proxy stands against it: under policy Local "
-    "the Service's own, under policy Cluster the proxy's (10256)",
+    Gate.HEALTH: "no health check of the node's service proxy stands against it: "
+    "under policy Local the Service's own, under policy Cluster the proxy's (10256)",
 }
 """What an open gate means, for `herald explain`."""
 

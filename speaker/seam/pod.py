@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 REQUEST_LIMIT = 8192
@@ -56,23 +58,57 @@ def log_as_json(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-def add_flag(parser: argparse.ArgumentParser, flag: str, **options: Any) -> None:
+def add_flag(
+    parser: argparse.ArgumentParser, flag: str, *, choices: Sequence[str] = (), **options: Any
+) -> None:
     """Add `--some-flag`, whose default may come from `HERALD_SOME_FLAG`."""
     variable = "HERALD_" + flag.lstrip("-").replace("-", "_").upper()
+    without = "needed" if options.get("required") else f"default: {options.get('default') or 'none'}"
+    options["help"] = f"{options.get('help', '')} ({without}; also {variable})"
+    if choices:
+        # argparse runs `type` over a default that is text; its own `choices` it would not check.
+        options |= {"type": _one_of(choices), "metavar": "|".join(choices)}
     value = os.environ.get(variable)
     if value is not None:
-        # argparse runs `type` over a default that is text; `choices` it would not check.
         options |= {"default": value, "required": False}
-    options["help"] = f"{options.get('help', '')} (also {variable})"
     parser.add_argument(flag, **options)
+
+
+def add_switch(parser: argparse.ArgumentParser, flag: str, **options: Any) -> None:
+    """Add `--some-flag` that is `true` when it is given, and `false` when it is not."""
+    choices = ("true", "false")
+    add_flag(parser, flag, choices=choices, default="false", nargs="?", const="true", **options)
 
 
 def add_log_level(parser: argparse.ArgumentParser) -> None:
     """Add `--log-level`."""
-    add_flag(
-        parser, "--log-level", type=_level, default="info", metavar="|".join(LEVELS),
-        help="least severe level that is logged",
-    )  # fmt: skip
+    text = "least severe level that is logged"
+    add_flag(parser, "--log-level", choices=LEVELS, default="info", help=text)
+
+
+def port(text: str) -> int:
+    """Return a port number, or 0."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Return a span of time."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 up")
+    return value
+
+
+def need_folder(flag: str, path: Path) -> None:
+    """End the process with a sentence when the folder isn't there."""
+    if not path.is_dir():
+        sys.stderr.write(f"{flag}: {path} is no folder; create it and start again\n")
+        sys.exit(2)
 
 
 def stopping() -> asyncio.Event:
@@ -131,10 +167,13 @@ def _series(name: str) -> str:
     return metric + "{" + ",".join(f"{key}={json.dumps(value)}" for key, _, value in pairs) + "}"
 
 
-def _level(text: str) -> str:
-    if text.lower() not in LEVELS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(LEVELS)}")
-    return text.lower()
+def _one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text.lower() not in choices:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
+        return text.lower()
+
+    return check
 
 
 def _page(head: bytes, pages: Mapping[str, Callable[[], Page]]) -> Page:

@@ -9,7 +9,6 @@ import asyncio
 import gc
 import logging
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +19,12 @@ from speaker.l2.segment import FAST, STANDARD, AlonePolicy
 from speaker.seam.pod import (
     add_flag,
     add_log_level,
+    add_switch,
     health_pages,
     log_as_json,
+    need_folder,
+    port,
+    seconds,
     serve_pages,
     stopping,
 )
@@ -51,8 +54,7 @@ class Flags:
 def main(arguments: Sequence[str]) -> None:
     """Run the process until SIGTERM."""
     flags = parse_flags(arguments)
-    if not flags.config.socket_dir.is_dir():
-        sys.exit(f"--socket-dir: {flags.config.socket_dir} is no folder; create it and start again")
+    need_folder("--socket-dir", flags.config.socket_dir)
     log_as_json(flags.log_level)
     if flags.realtime:
         _ask_for_realtime()
@@ -71,24 +73,25 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
     add_flag(parser, "--node-name", required=True, help="name of this Node")
     add_flag(parser, "--socket-dir", required=True, type=Path, help="folder shared with the brain")
     add_log_level(parser)
-    add_flag(parser, "--health-port", type=int, default=17474, help="on loopback; 0 for none")
-    add_flag(parser, "--grace-s", type=float, default=10.0, help="time to hand over on SIGTERM")
-    add_flag(parser, "--bgp-wait-s", type=float, default=2.0, help="as given to bgp")
-    add_flag(parser, "--profile", default="standard", help="standard or fast: the same everywhere")
+    add_flag(parser, "--health-port", type=port, default=17474, help="on loopback; 0 for none")
+    add_flag(parser, "--grace-s", type=seconds, default=10.0, help="time to hand over on SIGTERM")
+    add_flag(parser, "--bgp-wait-s", type=seconds, default=2.0, help="as given to bgp")
+    add_flag(
+        parser,
+        "--profile",
+        choices=tuple(PROFILES),
+        default="standard",
+        help="how quickly a silent node is noticed: the same everywhere",
+    )
     add_flag(
         parser,
         "--segment-expects-policy",
+        choices=[policy.value for policy in AlonePolicy],
         default="keep",
         help="keep or yield the addresses when none of the expected nodes is heard",
     )
-    add_flag(
-        parser, "--realtime", default="false", nargs="?", const="true", help="ask for SCHED_RR"
-    )
+    add_switch(parser, "--realtime", help="ask for SCHED_RR")
     parsed = parser.parse_args(arguments)
-    if parsed.profile not in PROFILES:
-        parser.error(f"--profile: {parsed.profile!r} is not standard or fast")
-    if parsed.segment_expects_policy not in [policy.value for policy in AlonePolicy]:
-        parser.error(f"--segment-expects-policy: {parsed.segment_expects_policy!r}: keep or yield")
     config = WireConfig(
         node=parsed.node_name,
         socket_dir=parsed.socket_dir,

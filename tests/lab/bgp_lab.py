@@ -316,6 +316,7 @@ class BgpLab:
 def _new_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="herald-bgp-"))
     folder.chmod(0o755)  # FRR's user has its files there
+    (folder / "run").mkdir(mode=0o700)
     return folder
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from speaker.l2.segment import FAST, STANDARD, AlonePolicy
-from speaker.wire.main import first_fault, main, parse_flags
+from speaker.wire.main import first_fault, parse_flags
 
 NEEDED = ["--node-name", "node1", "--socket-dir", "/run/herald"]
 
@@ -61,10 +61,3 @@ async def test_an_exception_in_a_callback_of_the_loop_is_not_survived() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await broken
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    missing = tmp_path / "missing"
-
-    with pytest.raises(SystemExit, match=r"missing is no folder"):
-        main(["--node-name", "node1", "--socket-dir", str(missing)])
