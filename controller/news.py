@@ -44,7 +44,7 @@ class News:
 
 def news_of(service: Service, change: Change) -> tuple[News, ...]:
     """Return the Events that tell of the change."""
-    found = [each for each in (_main(change), _node(change)) if each is not None]
+    found = [each for each in (_main(change), _missing(change), _node(change)) if each is not None]
     old = deprecated_annotations(service)
     if old and change.cause is not None:
         text = (
@@ -80,7 +80,16 @@ def _main(change: Change) -> _Telling | None:
     if change.cause in {Cause.NEW, Cause.COMPLETED, Cause.REQUESTED}:
         return EventReason.IP_ALLOCATED, now, False
     gone = tuple(address for address in change.before if address not in outcome.addresses)
+    if set(outcome.addresses) <= set(change.before):
+        now = f"Keeps {_words(outcome.addresses)}"
     return EventReason.CLEAR_ASSIGNMENT, f"{_words(gone)} given up: {change.detail}. {now}", False
+
+
+def _missing(change: Change) -> _Telling | None:
+    """Return what is still missing beside the address that was just given."""
+    if change.cause is None or not isinstance(change.outcome, Assigned):
+        return None
+    return _note(change.outcome)
 
 
 def _note(outcome: Assigned) -> _Telling | None:

@@ -202,7 +202,7 @@ class Planner:
         if verdict.wish is not None and note is None:
             self._waiting[name] = _Waiting(ask, verdict.wish)
         cause = Cause.FAMILIES_CHANGED if len(current) > len(verdict.addresses) else None
-        news = (current, cause, "the Service has no use for the others")
+        news = (current, cause, verdict.dropped)
         self._assign(service, verdict.addresses, verdict.pool, note or verdict.note, news)
 
     def _leave(

@@ -35,6 +35,8 @@ class Stay:
     wish: Wish | None = None
     note: Pending | None = None
     "Why it stays though no good pool has its address."
+    dropped: str = ""
+    "Why it does not keep the rest of what it had."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def judge(
         _pool_name(allocator, service, ordered[0]),
         _wish(allocator, ask, ordered),
         _doubt(allocator, service, ordered),
+        trouble.detail if trouble is not None else _superfluous(current, wanted),
     )
 
 
@@ -162,6 +165,12 @@ def _pool_name(allocator: Allocator, service: Service, address: Address) -> str:
 
 def _given_from(service: Service) -> str:
     return service.annotation("ip-allocated-from-pool") or ""
+
+
+def _superfluous(current: tuple[Address, ...], wanted: set[int]) -> str:
+    if any(address.version not in wanted for address in current):
+        return "the Service has no cluster IP of its family"
+    return "one address of each family is enough"
 
 
 def _doubt(allocator: Allocator, service: Service, kept: tuple[Address, ...]) -> Pending | None:

@@ -13,6 +13,7 @@ from controller.ledger import Holding, Ledger
 from controller.numbers import to_address
 from controller.outcome import Assigned, Outcome, Pending, Reason
 from controller.pools import Pool, PoolSet, Refused
+from controller.sharing import SHARE_WITH_NAMESPACES
 from kube.objects import Address, ObjectName
 from kube.selectors import LabelSelector
 
@@ -22,6 +23,7 @@ NAMED_HOLDERS = 3
 POOL_FIELD = "metadata.annotations[metallb.io/address-pool]"
 IPS_FIELD = "metadata.annotations[metallb.io/loadBalancerIPs]"
 SHARING_FIELD = "metadata.annotations[metallb.io/allow-shared-ip]"
+CONSENT_FIELD = f"metadata.annotations[{SHARE_WITH_NAMESPACES}]"
 
 
 def no_pools() -> Pending:
@@ -61,7 +63,7 @@ def pool_unknown(ask: Ask, pools: PoolSet) -> Pending:
     """Return that the pool asked for does not exist, and which one may be meant."""
     names = sorted(pools.by_name)
     close = get_close_matches(ask.pool, names, n=1)
-    guess = f"did you mean {close[0]}?" if close else _listed("pools are", names, "there is none")
+    guess = f"did you mean {close[0]}?" if close else f"{_listed('pools are', names, '')}."
     return Pending(
         Reason.POOL_UNKNOWN,
         f"Service {ask.service}",
@@ -86,12 +88,14 @@ def not_admitted(ask: Ask, pool: Pool) -> Pending:
 
 def family_missing(pool: Pool, families: Iterable[int]) -> Pending:
     """Return that a pool lacks the families a Service needs."""
-    words = " and ".join(f"IPv{version}" for version in families)
+    versions = tuple(families)
+    words = " and ".join(f"IPv{version}" for version in versions)
+    together = " together" if len(versions) > 1 else ""
     return Pending(
         Reason.FAMILY_NOT_IN_POOL,
         f"IPAddressPool {pool.name}",
         "spec.addresses",
-        f"pool {pool.name} has no {words} addresses together: families of pool and Service differ",
+        f"pool {pool.name} has no {words} addresses{together}",
         f"add {words} ranges to it, or ask for another pool",
     )
 
@@ -189,33 +193,42 @@ def address_avoided(address: Address, pool: Pool) -> Pending:
 
 def obstacle(ask: Ask, address: Address, reason: Reason, holder: Holding) -> Pending:
     """Return why an address in use cannot be had as well."""
-    other = holder.service
-    sentences = {
-        Reason.ADDRESS_TAKEN: (
-            f"{address} is taken by {other}",
-            "ask for another, or give both Services the same metallb.io/allow-shared-ip",
-        ),
-        Reason.SHARING_KEY_DIFFERS: (
-            f'{address} is taken by {other} with another sharing key, "{holder.terms.key}"',
-            "use the same metallb.io/allow-shared-ip on both Services",
-        ),
-        Reason.BACKENDS_DIFFER: (
-            f"{address} is shared by {other} with other backends",
+    other, place = holder.service, f"Service {ask.service}"
+    if reason is Reason.ADDRESS_TAKEN:
+        sentence = f"{address} is taken by {other}"
+        remedy = "ask for another, or give both Services the same metallb.io/allow-shared-ip"
+        return Pending(reason, f"Service {other}", SHARING_FIELD, sentence, remedy)
+    if reason is Reason.SHARING_KEY_DIFFERS:
+        sentence = f'{address} is taken by {other} with another sharing key, "{holder.terms.key}"'
+        remedy = "use the same metallb.io/allow-shared-ip on both Services"
+        return Pending(reason, place, SHARING_FIELD, sentence, remedy)
+    if reason is Reason.BACKENDS_DIFFER:
+        both_local = ask.terms.backend and holder.terms.backend
+        field = "spec.selector" if both_local else "spec.externalTrafficPolicy"
+        sentence = f"{address} is shared by {other} with other backends"
+        remedy = (
             "with externalTrafficPolicy Local both Services need the same selector; "
-            "use it, or Cluster on both",
-        ),
-        Reason.PORTS_CLASH: (
-            f"{address}: {_port_words(ask, holder)} is used by {other} already: ports clash",
-            "use another port or another address",
-        ),
-        Reason.NAMESPACES_APART: (
-            f"{address} is held by {other} in another namespace",
-            f"both Services must name the other's namespace in herald.io/share-with-namespaces: "
-            f'"{other.namespace}" here, "{ask.service.namespace}" there',
-        ),
-    }
-    sentence, remedy = sentences[reason]
-    return Pending(reason, f"Service {other}", SHARING_FIELD, sentence, remedy)
+            "use it, or Cluster on both"
+        )
+        return Pending(reason, place, field, sentence, remedy)
+    if reason is Reason.PORTS_CLASH:
+        ports = _port_words(ask, holder)
+        sentence = f"{address}: {ports} is used by {other} already: ports clash"
+        return Pending(reason, place, "spec.ports", sentence, "use another port or another address")
+    return _apart(ask, address, holder)
+
+
+def _apart(ask: Ask, address: Address, holder: Holding) -> Pending:
+    other = holder.service
+    lacks = other if ask.terms.allows_namespace(holder.terms) else ask.service
+    return Pending(
+        Reason.NAMESPACES_APART,
+        f"Service {lacks}",
+        CONSENT_FIELD,
+        f"{address} is held by {other} in another namespace",
+        f"both Services must name the other's namespace in {SHARE_WITH_NAMESPACES}: "
+        f'"{other.namespace}" here, "{ask.service.namespace}" there',
+    )
 
 
 def status_refused(service: ObjectName, outcome: Outcome | None, message: str) -> Pending:

@@ -56,6 +56,38 @@ def test_one_cluster_ip_and_both_addresses_is_trimmed_once_and_then_still() -> N
         cluster.run(100.0)
 
 
+@pytest.mark.parametrize(
+    ("spec", "pools", "detail"),
+    [
+        pytest.param(
+            {"families": V4, "ingress": ("198.51.100.7", "fd01::7")},
+            [BOTH],
+            "the Service has no cluster IP of its family",
+            id="another family",
+        ),
+        pytest.param(
+            {"families": V4, "ingress": ("198.51.100.7", "198.51.100.8")},
+            [BOTH],
+            "one address of each family is enough",
+            id="one family twice",
+        ),
+        pytest.param(
+            PREFER | {"ingress": ("192.0.2.7", "fd01::7")},
+            [FOUR],
+            "fd01::7 is in no IPAddressPool any more",
+            id="its pool is gone",
+        ),
+    ],
+)
+def test_address_that_is_dropped_is_told_with_the_cause(
+    spec: dict[str, object], pools: list[object], detail: str
+) -> None:
+    cluster = Cluster(*pools).put(service("a", **svc("a", **spec))).run()  # type: ignore[arg-type]
+
+    assert len(cluster.addresses("a")) == 1
+    assert cluster.change("a").detail == detail
+
+
 def test_second_family_is_added_when_the_pool_gains_it() -> None:
     cluster = Cluster(FOUR).put(service("a", **svc("a", **PREFER))).settle()
     assert cluster.addresses("a") == ("192.0.2.0",)

@@ -208,3 +208,87 @@ def test_service_without_the_address_that_is_free_for_it(
 
     assert words in found.sentence
     assert ("is running" in found.sentence) is not leads
+
+
+SHARER = svc("s", key="k", local="x", annotations={})
+
+
+@pytest.mark.parametrize(
+    ("spec", "object_", "field"),
+    [
+        pytest.param(
+            svc("web", key="k", ips="192.0.2.11", local="x"),
+            "Service default/web",
+            "spec.ports",
+            id="ports",
+        ),
+        pytest.param(
+            svc("web", key="k", ips="192.0.2.11", ports=["TCP/81"]),
+            "Service default/web",
+            "spec.externalTrafficPolicy",
+            id="policy",
+        ),
+        pytest.param(
+            svc("web", key="k", ips="192.0.2.11", ports=["TCP/81"], local="y"),
+            "Service default/web",
+            "spec.selector",
+            id="selector",
+        ),
+        pytest.param(
+            svc("web", key="l", ips="192.0.2.11", ports=["TCP/81"], local="x"),
+            "Service default/web",
+            "metadata.annotations[metallb.io/allow-shared-ip]",
+            id="key",
+        ),
+    ],
+)
+def test_what_forbids_sharing_names_the_field_of_the_service_that_asks(
+    spec: dict[str, Any], object_: str, field: str
+) -> None:
+    sharer = service("sharer", created="1", ingress=["192.0.2.11"], **SHARER)
+    web = service("web", created="2", **spec)
+    outcome = explain(snapshot(sharer, web), web.name).outcome
+
+    assert isinstance(outcome, Pending)
+    assert (outcome.object, outcome.field) == (object_, field)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "object_"),
+    [
+        pytest.param("", "team", "Service team/web", id="this one consents not"),
+        pytest.param("default", "", "Service default/sharer", id="the other one does not"),
+    ],
+)
+def test_missing_consent_names_the_service_that_must_give_it(
+    mine: str, theirs: str, object_: str
+) -> None:
+    def consent(to: str) -> dict[str, str]:
+        return {"herald.io/share-with-namespaces": to} if to else {}
+
+    sharing = {"key": "k", "ips": "192.0.2.11"}
+    there = svc("s", annotations=consent(theirs), **sharing)
+    sharer = service("sharer", created="1", ingress=["192.0.2.11"], **there)
+    asks = svc("web", ports=["TCP/81"], annotations=consent(mine), **sharing)
+    web = service("team/web", created="2", **asks)
+    outcome = explain(snapshot(sharer, web), web.name).outcome
+
+    assert isinstance(outcome, Pending)
+    assert outcome.object == object_
+    assert outcome.field == "metadata.annotations[herald.io/share-with-namespaces]"
+
+
+def test_pools_that_may_be_meant_and_the_remedy_are_two_sentences() -> None:
+    pools = tuple(pool(text, f"10.0.{i}.0/24") for i, text in enumerate(("alpha", "beta", "dual")))
+    text = sentence(svc("web", pool="zz"), pools=pools)
+
+    assert "pools are alpha, beta, dual. Create the pool or correct the annotation" in text
+
+
+def test_one_family_is_not_missing_together() -> None:
+    text = sentence(svc("web", families=V6, pool="first-pool"))
+
+    assert "pool first-pool has no IPv6 addresses: add IPv6 ranges" in text
+    assert "no IPv4 and IPv6 addresses together" in sentence(
+        svc("web", families=DUAL, policy="RequireDualStack", pool="first-pool")
+    )

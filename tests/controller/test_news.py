@@ -50,6 +50,36 @@ def test_one_event_for_a_change(
     assert words in news.message
 
 
+def test_first_address_of_a_service_that_wishes_for_two_is_told_with_the_one_that_is_missing() -> (
+    None
+):
+    change = Change(name("a"), note(Reason.SECOND_FAMILY), (), Cause.NEW)
+
+    given, missing = news_of(service("a"), change)
+
+    assert (given.reason, given.warning) == (EventReason.IP_ALLOCATED, False)
+    assert missing.reason is EventReason.ADDITIONAL_ASSIGN_FAILED
+    assert missing.message == 'Keeps "192.0.2.1": no: do so'
+
+
+@pytest.mark.parametrize(
+    ("before", "wants"),
+    [
+        pytest.param(("192.0.2.9",), '"192.0.2.9" given up: why.', id="moved"),
+        pytest.param(
+            ("192.0.2.1", "fd00::1"), '"fd00::1" given up: why. Keeps "192.0.2.1"', id="one of two"
+        ),
+    ],
+)
+def test_what_was_given_up_is_told_with_the_cause(before: tuple[str, ...], wants: str) -> None:
+    change = Change(name("a"), GIVEN, addresses(*before), Cause.FAMILIES_CHANGED, "why")
+
+    [news] = news_of(service("a"), change)
+
+    assert news.reason is EventReason.CLEAR_ASSIGNMENT
+    assert news.message.startswith(wants)
+
+
 @pytest.mark.parametrize(
     "outcome",
     [
