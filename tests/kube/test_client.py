@@ -12,6 +12,8 @@ import pytest
 from aiohttp import web
 
 from kube.client import ApiError, Client, CredentialsError, Patch
+from netns_lab.control_plane.server import embedded
+from tests.quiet import watch_of_a_quiet_kind_ends_in_time
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -230,6 +232,13 @@ async def test_silent_watch_ends_with_a_timeout(tmp_path: Path) -> None:
     async with talking(tmp_path, silent) as (client, _):
         with pytest.raises(ApiError, match="Timeout"):
             await watch(client, idle_s=0.05)
+
+
+async def test_watch_of_a_quiet_kind_ends_in_time(tmp_path: Path) -> None:
+    async with embedded() as server:
+        name = kubeconfig(tmp_path, int(server.url.rpartition(":")[2]))
+        async with Client.connect(name) as client:
+            await watch_of_a_quiet_kind_ends_in_time(client)
 
 
 async def test_watch_that_is_refused_says_so(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.controller.test_mutation import Wants
 from tests.lab.asking import until
 from tests.lab.real_api import Real, real
 from tests.lab.test_allocation_mutation import SERVED, got, prepare, put, settled, shows
+from tests.quiet import watch_of_a_quiet_kind_ends_in_time
 
 pytestmark = pytest.mark.netns
 
@@ -78,6 +79,11 @@ async def test_one_service(server: Real, name: str, spec: Mapping[str, Any], wan
             await until(lambda: shows(there, "fence"))
             assert await got(there, name) == found
             assert not reconciler.write_errors
+
+
+async def test_watch_of_a_quiet_kind_ends_in_time(server: Real) -> None:
+    async with server.connected() as there:
+        await watch_of_a_quiet_kind_ends_in_time(there.client)
 
 
 async def test_burst_costs_two_writes_each_and_a_restart_none(server: Real) -> None:
