@@ -85,10 +85,11 @@ def up(
         words = process["last_line"] or "not ready"
         click.echo(f"  {process['process']}: {process['state']}: {words}", err=True)
     if late:
+        names = ", ".join(process["process"] for process in late)
         raise Failure(
-            f"lab {name!r} is there, but {len(late)} of its processes are not ready after "
-            f"{seconds:.0f} s: `{program()} lab logs --name {name} {late[0]['process']}` shows "
-            f"why, `{program()} lab down --name {name}` takes it away"
+            f"lab {name!r} is there, but not all of it is ready after {seconds:.0f} s: {names}. "
+            f"`{program()} lab logs --name {name} {late[0]['process']}` shows why, "
+            f"`{program()} lab down --name {name}` takes it away"
         )
 
 

@@ -23,6 +23,8 @@ AS_NOBODY = (
     *("--bounding-set", "-all,+dac_read_search", "--inh-caps", "-all,+dac_read_search"),
     *("--ambient-caps", "-all,+dac_read_search"),
 )
+BAD_CONTROLLER = ("env", "HERALD_LEASE_S=never")
+"""The daemons of a lab have its maker's environment; this keeps a controller from starting."""
 POOL = """
 apiVersion: metallb.io/v1beta1
 kind: IPAddressPool
@@ -138,6 +140,19 @@ def test_a_lab_is_up_only_when_all_of_it_is(lab: Lab) -> None:
     assert "node1: its brain does not answer" in shown.stdout
     assert f"lab status --name {lab.plan.name}" in shown.stdout
     until(lambda: not herald("lab", "status", "--name", lab.plan.name).returncode, 10, "all is up")
+
+
+def test_a_lab_with_a_daemon_that_does_not_start_is_not_called_up() -> None:
+    name = f"u{os.getpid()}"
+    try:
+        done = herald("lab", "up", "--name", name, "--nodes", "1", before=BAD_CONTROLLER)
+    finally:
+        herald("lab", "down", "--name", name)
+
+    assert done.returncode == 1
+    assert "is up" not in done.stdout
+    assert "not all of it is ready" in done.stderr
+    assert f"lab logs --name {name} controller" in done.stderr
 
 
 def test_the_controller_that_is_gone_and_a_service_that_waits_are_told(lab: Lab) -> None:
