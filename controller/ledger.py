@@ -175,14 +175,18 @@ class Ledger:
             for (_, version), space in self._spaces.items()
             for value, since in space.cooling()
         )
-        self.epoch += 1
-        self.pools = pools
-        self._spaces = {
+        spaces = {
             (pool.name, version): _space(pool, version, skip)
             for pool in pools.ranked
             for version in pool.spans
         }
         holdings = list(self._by_service.values())
+        # Filled before anyone sees them: metrics are read in another thread.
+        for address in (address for each in holdings for address in each.addresses):
+            if (pool := pools.holding(address)) is not None:
+                spaces[pool.name, address.version].take(int(address))
+        self.epoch += 1
+        self._spaces, self.pools = spaces, pools
         self._tenants, self._shared, self._by_namespace = {}, {}, {}
         for holding in holdings:
             for address in holding.addresses:

@@ -1,8 +1,14 @@
 """Metrics: MetalLB's names with the counters of the pools, read off the plan."""
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from controller.metrics import AllocatorCollector, Reading
+from controller.status import count_pools
 from kube.faults import Fault
 from kube.faults import Reason as FaultReason
 from kube.snapshot import Kind
@@ -90,3 +96,51 @@ def test_refused_pools_are_counted_by_reason() -> None:
 
     assert 'herald_configuration_faults{kind="IPAddressPool",reason="bad-range"} 1.0' in found
     assert "metallb_k8s_client_config_stale_bool 1.0" in found
+
+
+def least_in_use(cluster: Cluster, act: Callable[[], object]) -> float:
+    """Return the fewest addresses in use at any call or return while something happens."""
+    counts: list[int] = []
+
+    def look(*_: object) -> None:
+        counts.append(sum(c.used_v4 + c.used_v6 for c in count_pools(cluster.planner.ledger)))
+
+    sys.setprofile(look)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return min(counts)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"labels": {"team": "red"}}, id="a label"),
+        pytest.param(svc("a", key="k", ports=["TCP/81"]), id="a port"),
+        pytest.param(svc("a", key="other"), id="the sharing key"),
+        pytest.param(svc("a", pool="p"), id="the pool that it is of already"),
+    ],
+)
+def test_edit_of_a_service_that_keeps_its_address_is_never_seen_as_one_less(
+    edit: dict[str, Any],
+) -> None:
+    """Metrics are read in another thread, in the middle of a pass too."""
+    cluster = Cluster(pool("p", "192.0.2.0/24"))
+    cluster.put(service("a", **svc("a", key="k")), service("b")).run()
+
+    assert least_in_use(cluster, cluster.put(service("a", **edit)).run) == 2
+
+
+def test_edit_of_a_pool_is_never_seen_as_fewer_addresses_in_use() -> None:
+    cluster = Cluster(pool("p", "192.0.2.0/24"), pool("q", "198.51.100.0/24"))
+    cluster.put(*(service(f"s{i}") for i in range(5))).run()
+    after = cluster.replace_pools(pool("p", "192.0.2.0/28"), pool("q", "198.51.100.0/28"))
+
+    assert least_in_use(cluster, after.run) == 5
+
+
+def test_restart_shows_no_counters_before_it_knows_them() -> None:
+    cluster = Cluster(pool("p", "192.0.2.0/24")).put(service("a")).run().restart()
+
+    assert not any("in_use" in line and "pool=" in line for line in of(cluster))
