@@ -34,7 +34,7 @@ def program() -> Path:
 
 @pytest.mark.parametrize("overlay", sorted(each.name for each in OVERLAYS.iterdir()))
 def test_overlay_renders(program: Path, overlay: str) -> None:
-    command = [program, "kustomize", OVERLAYS / overlay]
+    command = [str(program), "kustomize", str(OVERLAYS / overlay)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rendered = list(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
