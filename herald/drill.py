@@ -3,7 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from rich.table import Column, Table
 
 from herald.output import NOT_FINE, Failure, console, output_option, print_json, print_table
 from netns_lab.drill import report_html, report_junit, report_markdown
-from netns_lab.drill.results import SCHEMA, DrillResult, to_json
+from netns_lab.drill.results import SCHEMA, DrillResult, control_words, to_json
 from netns_lab.drill.run import run_drills
 from netns_lab.drill.scenarios import SCENARIOS, Scenario, find
 from netns_lab.orders import LabError
@@ -106,7 +107,7 @@ def list_drills(output: str) -> None:
 def run(ctx: click.Context, /, names: tuple[str, ...], suite: str | None, **options: Any) -> None:
     """Run drills by NAMES or suite; exit 0 only when all budgets hold and all controls behave.
 
-    Files are written after each size of lab: what was measured stays, whatever happens then.
+    Files are written after each drill: what was measured stays, whatever happens then.
     """
     try:
         scenarios = find(names, suite)
@@ -118,7 +119,7 @@ def run(ctx: click.Context, /, names: tuple[str, ...], suite: str | None, **opti
     check_sizes(scenarios, sizes)
     progress = Console(stderr=True)
 
-    def measure(nodes: int) -> list[DrillResult]:
+    def measure(nodes: int) -> Generator[DrillResult]:
         return run_drills(
             scenarios,
             nodes=nodes,
@@ -152,15 +153,17 @@ def check_sizes(scenarios: Iterable[Scenario], sizes: Iterable[int]) -> None:
 
 def run_sizes(
     sizes: Iterable[int],
-    measure: Callable[[int], list[DrillResult]],
+    measure: Callable[[int], Generator[DrillResult]],
     keep: Callable[[Sequence[DrillResult]], None],
 ) -> tuple[list[DrillResult], str]:
-    """Return the results of all sizes, and why it ended early; `keep` has them after each size."""
+    """Return the results of all sizes, and why it ended early; `keep` has them after each drill."""
     results: list[DrillResult] = []
     for nodes in sizes:
         try:
-            results += measure(nodes)
-            keep(results)
+            with closing(measure(nodes)) as measured:
+                for result in measured:
+                    results.append(result)
+                    keep(results)
         except (LabError, PlanError) as error:
             return results, f"{error}"
         except Failure as error:
@@ -251,12 +254,8 @@ def _cell(summary: dict[str, float] | None) -> str:
 
 
 def _control(control: dict[str, Any] | None) -> str:
-    """Return how the run without the protection went, or the calibration."""
-    if control is None:
-        return "[red]not run[/red]"
-    if control["calibration"]:
-        return "measured right" if control["behaved"] else "[red]measured wrong[/red]"
-    return "failed as it must" if control["behaved"] else "[red]did not fail[/red]"
+    words = control_words(control)
+    return words if control is not None and control["behaved"] else f"[red]{words}[/red]"
 
 
 def _report(results: Sequence[DrillResult]) -> dict[str, Any]:

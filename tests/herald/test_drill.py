@@ -1,7 +1,7 @@
 """`herald drill` without a lab: what it refuses at once, what it keeps, and its tables."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +43,19 @@ def test_a_file_that_can_not_be_written_is_refused_before_anything_runs(option: 
 def test_what_was_measured_before_is_kept(end: BaseException, words: str) -> None:
     kept: list[int] = []
 
-    def measure(nodes: int) -> list[DrillResult]:
-        if nodes > 3:
+    def measure(nodes: int) -> Generator[DrillResult]:
+        yield drill(0.1)
+        if nodes == 3:
             raise end
-        return [drill(0.1)]
+        yield drill(0.1)
 
     def keep(results: Sequence[DrillResult]) -> None:
         kept.append(len(results))
 
-    results, trouble = run_sizes((2, 3, 5, 8), measure, keep)
+    results, trouble = run_sizes((2, 3, 5), measure, keep)
 
-    assert kept == [1, 2]
-    assert len(results) == 2
+    assert kept == [1, 2, 3]
+    assert len(results) == 3
     assert trouble == words
 
 
@@ -62,9 +63,18 @@ def test_results_outlive_a_file_that_can_not_be_written() -> None:
     def keep(_: Sequence[DrillResult]) -> None:
         raise Failure("report.json: No space left on device")
 
-    results, trouble = run_sizes((2, 3), lambda _: [drill(0.1)], keep)
+    def measure(_: int) -> Generator[DrillResult]:
+        try:
+            yield drill(0.1)
+            yield drill(0.1)
+        finally:
+            ended.append("lab down")
+
+    ended: list[str] = []
+    results, trouble = run_sizes((2, 3), measure, keep)
 
     assert len(results) == 1
+    assert ended == ["lab down"]
     assert "No space left" in trouble
 
 

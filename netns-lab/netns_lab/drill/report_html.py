@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from netns_lab.drill.drawing import draw_svg
+from netns_lab.drill.results import control_words
 
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1a202c;max-width:1000px;
@@ -41,7 +42,7 @@ def render(report: Mapping[str, Any]) -> str:
 
 
 def _overview(drills: Sequence[Mapping[str, Any]]) -> str:
-    rows = [["drill", "nodes", "runs", "lost", "longest gap, ms", "verdict"]]
+    rows = [["drill", "nodes", "runs", "lost", "longest gap, ms", "control", "verdict"]]
     for drill in drills:
         summary = drill["summary"]
         rows.append(
@@ -51,6 +52,7 @@ def _overview(drills: Sequence[Mapping[str, Any]]) -> str:
                 str(len(drill["runs"])),
                 _worst(summary, "lost"),
                 _worst(summary, "longest_gap_ms"),
+                control_words(drill["control"]),
                 _verdict(drill["passed"]),
             ]
         )

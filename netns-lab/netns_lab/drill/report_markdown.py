@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from netns_lab.drill.results import control_words
 from netns_lab.drill.scenarios import Scenario
 
 FIGURES = ("lost", "longest_gap_ms", "arp_silence_ms", "dual_answer_ms", "route_change_ms")
@@ -31,11 +32,12 @@ def render(report: Mapping[str, Any]) -> str:
             str(drill["nodes"]),
             str(len(drill["runs"])),
             *(_cell(drill["summary"].get(key)) for key in FIGURES),
+            control_words(drill["control"]),
             "yes" if drill["passed"] else "no",
         )
         for drill in report["drills"]
     ]
-    return _table(("drill", "nodes", "runs", *heads, "held"), rows)
+    return _table(("drill", "nodes", "runs", *heads, "control", "held"), rows)
 
 
 def _cell(summary: Mapping[str, float] | None) -> str:

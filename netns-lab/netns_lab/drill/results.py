@@ -126,3 +126,12 @@ def _run(run: Run) -> dict[str, Any]:
     figures["timeline"] = asdict(run.timeline)
     figures["error"] = run.error
     return figures
+
+
+def control_words(control: Mapping[str, Any] | None) -> str:
+    """Return how the run without the protection went, or the calibration, from a report's JSON."""
+    if control is None:
+        return "not run"
+    if control["calibration"]:
+        return "measured right" if control["behaved"] else "measured wrong"
+    return "failed as it must" if control["behaved"] else "did not fail"

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
@@ -164,17 +164,21 @@ def _check_owner(owner: str | None, target: str) -> None:
 
 def run_drills(
     scenarios: Sequence[Scenario], *, nodes: int, runs: int, control_plane: str, say: Say
-) -> list[DrillResult]:
-    """Run the drills that make sense on so many nodes, in a lab of their own."""
+) -> Generator[DrillResult]:
+    """Run the drills that make sense on so many nodes, in a lab of their own; give each when done.
+
+    The lab goes when the generator ends or is closed.
+    """
     fitting = [each for each in scenarios if nodes >= each.nodes_min]
     if not fitting:
-        return []
+        return
     say(f"lab with {nodes} nodes, control plane {control_plane}")
     # Named by the process, so that two may run; tied to it, so that a killed one leaves nothing.
     lab = Lab.up(f"drill{os.getpid()}", nodes, plane=PlaneChoice(control_plane), tied=True)
     try:
         list(lab.apply(objects.base()))
         runner = DrillRunner(lab, control_plane, say)
-        return [runner.run(scenario, runs) for scenario in fitting]
+        for scenario in fitting:
+            yield runner.run(scenario, runs)
     finally:
         lab.down()

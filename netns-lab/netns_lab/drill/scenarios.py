@@ -6,6 +6,7 @@ Figures are milliseconds, or counts. Controls use only what users have too.
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 
 from netns_lab.drill import faults
@@ -270,7 +271,9 @@ def find(names: tuple[str, ...], suite: str | None) -> tuple[Scenario, ...]:
     known = {each.name: each for each in SCENARIOS}
     for name in names:
         if name not in known:
-            raise LookupError(f"no drill {name!r}: there are {', '.join(known)}")
+            close = get_close_matches(name, known, n=1)
+            guess = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            raise LookupError(f"no drill {name!r}: {guess}")
     if suite is not None and suite not in (*SUITES, "all"):
         raise LookupError(f"no suite {suite!r}: there are all, {', '.join(SUITES)}")
     wanted = set(names)

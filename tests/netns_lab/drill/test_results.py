@@ -89,6 +89,7 @@ def test_reports_say_the_same_in_every_form() -> None:
     page = report_html.render(report)
     assert "1 of 2 passed" in page
     assert page.count("<svg") == 4
-    assert report_markdown.render(report).count("| yes |") == 1
+    assert page.count("failed as it must") == 2
+    assert report_markdown.render(report).count("| failed as it must | yes |") == 1
     junit = ElementTree.fromstring(report_junit.render(report))
     assert (junit.get("tests"), junit.get("failures")) == ("2", "1")

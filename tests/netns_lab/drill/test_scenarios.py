@@ -20,11 +20,18 @@ def test_drills_are_found_by_name_in_their_own_order() -> None:
     assert [each.name for each in found] == ["l2-drain", "bgp-drain"]
 
 
-@pytest.mark.parametrize(("names", "suite"), [(("l2-crash",), None), ((), "l3")])
+@pytest.mark.parametrize(
+    ("names", "suite", "words"),
+    [
+        pytest.param(("l2-crash",), None, "did you mean l2-node-crash", id="nearly right"),
+        pytest.param(("frobnicate",), None, "there are l2-node-crash", id="no such drill"),
+        pytest.param((), "l3", "there are all, l2", id="no such suite"),
+    ],
+)
 def test_what_there_is_not_is_refused_with_what_there_is(
-    names: tuple[str, ...], suite: str | None
+    names: tuple[str, ...], suite: str | None, words: str
 ) -> None:
-    with pytest.raises(LookupError, match="there are"):
+    with pytest.raises(LookupError, match=words):
         find(names, suite)
 
 
