@@ -13,6 +13,7 @@ seen to fail in exactly this version, which is therefore pinned:
 * Keepalives are always a third of the hold time. → A neighbour's description may give seconds.
 * Reconnecting backs off up to a minute after an outage of the router. → At most five seconds.
 * A command's routes are taken fifty a turn, and turns are 10 ms apart. → All of a command at once.
+* Why a connection failed, or which AS the peer said, is told to nobody. → The event has it.
 * A session that the router ended for BFD is opened again within 15 ms. FRR then still frees what it
   had for the peer, and a dynamic neighbour is left without BFD for good. → After a quarter second.
 * Leaving root fails where the user has no name. → The supervisor has the right user already.
@@ -53,6 +54,7 @@ BFD_DOWN = (6, 10)
 "Cease, BFD Down: RFC 9384."
 AFTER_BFD_DOWN_S = 0.25
 "A tenth was enough in six tries; BFD itself takes seconds to be up again."
+TERSE = ("closing connection", "notification sent (2,2)")
 KEEPALIVE_WORDS = "keepalive "
 API_PROCESS = "speaker"
 
@@ -145,6 +147,19 @@ def mend_timers() -> None:
     exabgp.reactor.delay.Delay.increase = increase
 
 
+def tell_why() -> None:
+    """Give the error with the reasons that say too little without it.
+
+    Not with others: a peer's own words must not get into the API's lines.
+    """
+    close = Peer._close
+
+    def close_and_tell(self: Anything, message: str = "", error: Anything = "") -> None:
+        close(self, f"{message}: {error}" if message in TERSE else message, error)
+
+    Peer._close = close_and_tell
+
+
 def wait_after_bfd_down() -> None:
     """Give a router that ended the session for BFD time to forget it."""
     reset = Peer._reset
@@ -168,6 +183,7 @@ def run() -> None:
     mend_reload()
     count_pending()
     mend_timers()
+    tell_why()
     wait_after_bfd_down()
     sys.argv[0] = "exabgp"
     sys.exit(main())

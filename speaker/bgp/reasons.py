@@ -1,15 +1,21 @@
 """Why a session is down, in words that say what to look at.
 
-ExaBGP gives the numbers of the NOTIFICATION that ended it: RFC 4271 4.5, RFC 4486, RFC 5492,
-RFC 6608.
+ExaBGP gives the numbers of the NOTIFICATION that ended it (RFC 4271 4.5, RFC 4486, RFC 5492,
+RFC 6608), or what happened to the TCP connection.
 """
 
 import re
 
-_NOTIFICATION = re.compile(r"notification (sent|received) \((\d+),(\d+)\)")
+from speaker.bgp.config import Neighbour
+
+_NOTIFICATION = re.compile(r"notification (sent|received) \((\d+),(\d+)\)(.*)")
+_CONNECTION = "closing connection"
+_BROKEN = "Broken TCP connection"
+_CLOSED = "the TCP connection was closed by the remote end"
+_THEIR_ASN = re.compile(r"ASN in OPEN \((\d+)\)")
+_BAD_PEER_AS = (2, 2)
 
 _WORDS: dict[tuple[int, int], str] = {
-    (2, 2): "bad peer AS: myASN and peerASN don't match what the other side has",
     (2, 3): "bad BGP identifier: both sides have the same router ID, or it isn't valid",
     (2, 6): "unacceptable hold time",
     (2, 7): "unsupported capability",
@@ -36,12 +42,46 @@ _CODES = {
 }
 
 
-def explain(reason: str) -> str:
+def explain(reason: str, neighbour: Neighbour) -> str:
     """Return ExaBGP's reason in words; what isn't understood stays as it is."""
     found = _NOTIFICATION.search(reason)
     if found is None:
+        return _connection(reason, neighbour)
+    received, code, subcode = found[1] == "received", int(found[2]), int(found[3])
+    said = "the peer ended the session" if received else "this side ended it"
+    if (code, subcode) == _BAD_PEER_AS:
+        words = _bad_peer_as(found[4], neighbour, received=received)
+        return f"{said}: {words}"
+    known = _WORDS.get((code, subcode))
+    numbers = "" if known else f" (NOTIFICATION {code}, subcode {subcode})"
+    return f"{said}: {known or _CODES.get(code, 'unknown error')}{numbers}"
+
+
+def no_answer(neighbour: Neighbour) -> str:
+    """Return what to say of a peer that nothing has been heard of."""
+    return f"no answer from {neighbour.address} port {neighbour.port}"
+
+
+def _bad_peer_as(detail: str, neighbour: Neighbour, *, received: bool) -> str:
+    """RFC 4271 6.2: who gets the OPEN finds the AS in it unacceptable."""
+    if received:
+        return (
+            f"it does not take AS {neighbour.my_asn} (myASN) from this node, which expects AS "
+            f"{neighbour.peer_asn} (peerASN) of it: one of the two is not what the peer has"
+        )
+    theirs = _THEIR_ASN.search(detail)
+    says = f"the peer says that it is AS {theirs[1]}" if theirs else "the peer says another AS"
+    return (
+        f"{says}, and peerASN is {neighbour.peer_asn} (this node is AS {neighbour.my_asn}, myASN)"
+    )
+
+
+def _connection(reason: str, neighbour: Neighbour) -> str:
+    """Return in words what happened to the TCP connection."""
+    what, _, error = reason.partition(": ")
+    if what != _CONNECTION:
         return reason
-    code, subcode = int(found[2]), int(found[3])
-    words = _WORDS.get((code, subcode), _CODES.get(code, "unknown error"))
-    said = "the peer ended the session" if found[1] == "received" else "this side ended it"
-    return f"{said}: {words} ({code},{subcode})"
+    if error == _CLOSED:
+        return f"{neighbour.address} closed the connection without a word"
+    words = f"{no_answer(neighbour)}: is the peer there, and does it listen for this node?"
+    return words if error in ("", _BROKEN) else f"the connection failed: {error}"

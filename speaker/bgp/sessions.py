@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from speaker.bgp.commands import Negotiated, Session
 from speaker.bgp.config import Neighbour
 from speaker.bgp.plan import Plan
-from speaker.bgp.reasons import explain
+from speaker.bgp.reasons import explain, no_answer
 from speaker.bgp.routes import Delta
 from speaker.seam.messages import BgpFault, Prefix, SessionReport, SessionState
 
@@ -21,7 +21,7 @@ class Sessions:
     agreed: dict[str, frozenset[int]] = field(default_factory=dict)
     "Families of the sessions that are up."
     reasons: dict[str, str] = field(default_factory=dict)
-    "Why a session is down."
+    "Why a session is down, as ExaBGP says it."
     owed_end_of_rib: set[str] = field(default_factory=set)
     "Came up, and have not been told that they have all routes (RFC 4724 4.1)."
 
@@ -36,7 +36,7 @@ class Sessions:
             self.reasons.pop(selector, None)
         elif event.state == "down":
             self._lose(selector)
-            self.reasons[selector] = explain(event.reason)
+            self.reasons[selector] = event.reason
 
     def sync(self, up: Mapping[str, frozenset[int]]) -> None:
         """Heal what a lost event has left wrong; `up` gives the families agreed on."""
@@ -82,9 +82,7 @@ def session_reports(
         reports[name] = SessionReport(
             peer=name,
             state=SessionState.UP if up else SessionState.CONNECTING,
-            reason=""
-            if up
-            else trouble or sessions.reasons.get(selector, "") or _no_answer(neighbour),
+            reason="" if up else trouble or _why(neighbour, sessions),
             announced=tuple(prefixes),
             pending=delta.pending(selector),
         )
@@ -95,8 +93,9 @@ def _order(prefix: Prefix) -> tuple[int, int, int]:
     return prefix.version, int(prefix.network_address), prefix.prefixlen
 
 
-def _no_answer(neighbour: Neighbour) -> str:
-    return f"no answer from {neighbour.address} port {neighbour.port} yet"
+def _why(neighbour: Neighbour, sessions: Sessions) -> str:
+    reason = sessions.reasons.get(neighbour.selector, "")
+    return explain(reason, neighbour) if reason else f"{no_answer(neighbour)} yet"
 
 
 def faults(names: Iterable[str], plan: Plan, delta: Delta) -> dict[str, BgpFault]:
