@@ -1,5 +1,7 @@
 """Asking for an address by number: who gets it, who is refused and why."""
 
+from typing import Any
+
 import pytest
 
 from controller.outcome import Reason
@@ -28,6 +30,11 @@ POOLS = (
     ),
 )
 
+
+def six(text: str, **wishes: Any) -> dict[str, Any]:
+    return svc(text, ips="fd00::4", families=V6, **wishes)
+
+
 STORIES = [
     pytest.param(
         [
@@ -46,10 +53,14 @@ STORIES = [
     pytest.param(
         [
             Step("a takes ::4", "a", ("fd00::4",), svc("a", ips="fd00::4", families=V6)),
+            Step("asking again is idle", "a", ("fd00::4",), svc("a", ips="fd00::4", families=V6)),
             Step("b can't", "b", Reason.ADDRESS_TAKEN, svc("b", ips="fd00::4", families=V6)),
-            Step("b takes ::5", "b", ("fd00::5",), svc("b", ips="fd00::5", families=V6)),
-            Step("a goes", "a", None),
+            Step("b takes ::6", "b", ("fd00::6",), svc("b", ips="fd00::6", families=V6)),
+            Step("a moves to a third", "a", ("fd00::5",), svc("a", ips="fd00::5", families=V6)),
             Step("b moves to ::4", "b", ("fd00::4",), svc("b", ips="fd00::4", families=V6)),
+            Step("b goes", "b", None),
+            Step("a takes what b left", "a", ("fd00::4",), svc("a", ips="fd00::4", families=V6)),
+            Step("written out", "a", ("fd00::4",), svc("a", ips="FD00:0:0::0:4", families=V6)),
             Step(
                 "none in a pool",
                 "c",
@@ -64,6 +75,7 @@ STORIES = [
             Step("first", "a", Reason.ADDRESS_AVOIDED, svc("a", ips="198.51.100.0")),
             Step("last", "b", Reason.ADDRESS_AVOIDED, svc("b", ips="198.51.100.255")),
             Step("between", "c", ("198.51.100.1",), svc("c", ips="198.51.100.1")),
+            Step("the next last", "d", ("198.51.100.254",), svc("d", ips="198.51.100.254")),
         ],
         id="avoided addresses are refused even when asked for",
     ),
@@ -127,11 +139,59 @@ STORIES = [
     ),
     pytest.param(
         [
+            Step("a", "a", ("fd00::4",), six("a", key="k")),
+            Step("b has no key", "b", Reason.ADDRESS_TAKEN, six("b", ports=["TCP/81"])),
+            Step("another", "b", Reason.SHARING_KEY_DIFFERS, six("b", key="l", ports=["TCP/81"])),
+            Step("a's port", "b", Reason.PORTS_CLASH, six("b", key="k")),
+            Step("shares", "b", ("fd00::4",), six("b", key="k", ports=["TCP/81"])),
+            Step(
+                "others behind it",
+                "c",
+                Reason.BACKENDS_DIFFER,
+                six("c", key="k", ports=["TCP/82"], local="c"),
+            ),
+        ],
+        id="IPv6 is shared alike",
+    ),
+    pytest.param(
+        [
+            Step("a", "a", ("192.0.2.4",), svc("a", ips="192.0.2.4", key="k")),
+            Step("b", "b", ("192.0.2.4",), svc("b", ips="192.0.2.4", key="k", ports=["TCP/81"])),
+            Step(
+                "b can't have another key beside a",
+                "b",
+                Reason.SHARING_KEY_DIFFERS,
+                svc("b", ips="192.0.2.4", key="l", ports=["TCP/81"]),
+            ),
+            Step("a goes", "a", None),
+            Step(
+                "alone it can",
+                "b",
+                ("192.0.2.4",),
+                svc("b", ips="192.0.2.4", key="l", ports=["TCP/81"]),
+            ),
+            Step(
+                "a comes too late for its key",
+                "a",
+                Reason.SHARING_KEY_DIFFERS,
+                svc("a", ips="192.0.2.4", key="k"),
+            ),
+        ],
+        id="a key is changed only by who is alone",
+    ),
+    pytest.param(
+        [
             Step(
                 "both of one pool",
                 "a",
                 ("203.0.113.10", "fd00:1::10"),
                 svc("a", ips="fd00:1::10, 203.0.113.10", families=DUAL),
+            ),
+            Step(
+                "one of them is taken",
+                "b",
+                Reason.ADDRESS_TAKEN,
+                svc("b", ips="203.0.113.10, fd00:1::11", families=DUAL),
             ),
             Step(
                 "of two pools",

@@ -53,6 +53,17 @@ def row(rule: str, wants: Wants, name: str = "a", **spec: Any) -> Any:
 
 ROWS = [
     row("not a load balancer", (), type="ClusterIP", **svc("a")),
+    row("shows two of the wrong sorts", "pool1", **svc("a", ingress=("2.3.4.5", "1000::7"))),
+    row(
+        "is IPv6 and shows two of the wrong sorts",
+        "pool3",
+        **svc("a", ingress=("1.2.3.0", "2222::"), families=V6),
+    ),
+    row(
+        "is dual stack and shows one family twice",
+        "pool5",
+        **svc("a", ingress=("5.5.5.0", "5.5.5.1"), families=DUAL),
+    ),
     row("simple", "pool1", **svc("a")),
     row("address by field", ("3.4.5.6",), **svc("a", load_balancer_ip="3.4.5.6")),
     row("address by annotation", ("3.4.5.6",), **svc("a", ips="3.4.5.6")),
@@ -168,6 +179,31 @@ def test_one_service(cluster: Cluster, name: str, spec: Mapping[str, Any], wants
     assert cluster.plan().changes == ()
     cluster.restart().settle()
     check(cluster, name, wants)
+
+
+DELETED = [
+    pytest.param(svc("a"), id="deleted before it had an address"),
+    pytest.param(svc("a", ingress=("1.2.3.1",)), id="deleted with an address"),
+    pytest.param(svc("a", families=DUAL, ingress=("5.5.5.0", "5000::")), id="deleted with two"),
+    pytest.param(svc("a", pool="none"), id="deleted while it waited"),
+]
+
+
+@pytest.mark.parametrize("spec", DELETED)
+def test_one_service_deleted(cluster: Cluster, spec: Mapping[str, Any]) -> None:
+    """Before it was planned for, and after."""
+    cluster.put(service("a", **spec)).delete("a").run()
+    cluster.put(service("a", **spec)).settle()
+    had = cluster.addresses("a")
+
+    cluster.delete("a").settle()
+
+    assert not cluster.planner.outcomes
+    assert not cluster.planner.ledger.holdings()
+    for number, address in enumerate(had):
+        families = V4 if "." in address else V6
+        cluster.put(service(f"b{number}", **svc("b", families=families, ips=address))).run()
+        assert cluster.addresses(f"b{number}") == (address,)
 
 
 @pytest.mark.parametrize("seed", range(5))
