@@ -14,21 +14,30 @@ NODE_LABEL = "metallb.io/node-name"
 POOLS_VALID = "poolReconcilerValid"
 "MetalLB's name of the controller's condition, and of the speaker's."
 CONFIGURATION_VALID = "configReconcilerValid"
+ADVICE = "advice: "
 MAX_SUMMARY = 8192
 """Of an object that thousands of faults must not make too large for etcd."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The faults that refuse something, one line each, sorted."""
+    """The faults that refuse something, and the advice, one line each, sorted."""
 
     lines: tuple[str, ...] = ()
     condition: str = POOLS_VALID
+    notes: tuple[str, ...] = ()
+    "Advice: said in the condition's message, and the configuration stays Valid."
 
     @property
     def summary(self) -> str:
         """The lines as one text, cut to a bearable length."""
         return "\n".join(self.lines)[:MAX_SUMMARY]
+
+    @property
+    def message(self) -> str:
+        """What the condition says: the faults, then the advice."""
+        said = (*self.lines, *(f"{ADVICE}{note}" for note in self.notes))
+        return "\n".join(said)[:MAX_SUMMARY]
 
     def status(self, when: str) -> Json:
         """Return `ConfigurationState.status`; `when` is RFC 3339."""
@@ -41,7 +50,7 @@ class Verdict:
                     "type": self.condition,
                     "status": "False" if wrong else "True",
                     "reason": "ConfigurationError" if wrong else "Reconciled",
-                    "message": self.summary,
+                    "message": self.message,
                     "lastTransitionTime": when,
                 }
             ],
@@ -49,10 +58,15 @@ class Verdict:
 
     def shown_by(self, status: Json) -> bool:
         """Tell whether the status says the same already."""
-        result = "Invalid" if self.lines else "Valid"
-        return status.get("result") == result and (
-            (status.get("errorSummary") or "") == self.summary
-        )
+        result, summary = status.get("result"), status.get("errorSummary") or ""
+        conditions = status.get("conditions") or [{"message": summary}]
+        said = (result, summary, conditions[0].get("message") or "")
+        return said == ("Invalid" if self.lines else "Valid", self.summary, self.message)
+
+
+def notes_of(faults: Iterable[Fault]) -> tuple[str, ...]:
+    """Return a verdict's notes: what is used as it is, and may not be meant so."""
+    return tuple(sorted({str(fault) for fault in faults if not fault.refused}))
 
 
 def lines_of(faults: Iterable[Fault]) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ def add_flag(
 ) -> None:
     """Add `--some-flag`, whose default may come from `HERALD_SOME_FLAG`."""
     variable = "HERALD_" + flag.lstrip("-").replace("-", "_").upper()
-    without = "needed" if options.get("required") else f"default: {options.get('default') or 'none'}"
+    default = options.get("default") or "none"
+    without = "needed" if options.get("required") else f"default: {default}"
     options["help"] = f"{options.get('help', '')} ({without}; also {variable})"
     if choices:
         # argparse runs `type` over a default that is text; its own `choices` it would not check.

@@ -31,6 +31,18 @@ def test_valid_and_invalid() -> None:
     assert (condition["status"], condition["reason"]) == ("False", "ConfigurationError")
 
 
+def test_advice_is_in_the_conditions_message_and_refuses_nothing() -> None:
+    verdict = Verdict(notes=("an unknown pool",))
+    status = verdict.status("now")
+    [condition] = status["conditions"]
+
+    assert (status["result"], status["errorSummary"]) == ("Valid", "")
+    assert (condition["status"], condition["message"]) == ("True", "advice: an unknown pool")
+    assert verdict.shown_by(status)
+    assert not verdict.shown_by(Verdict().status("now"))
+    assert not Verdict().shown_by(status)
+
+
 def test_what_is_shown_needs_no_write() -> None:
     verdict = verdict_of([BAD])
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from kube.faults import Fault
 from kube.objects import Address, Json, ObjectName, Service
 from kube.snapshot import Kind, Snapshot
-from kube.verdicts import COMPONENT_LABEL, CONFIGURATION_VALID, NODE_LABEL, Verdict, lines_of
+from kube.verdicts import (
+    COMPONENT_LABEL,
+    CONFIGURATION_VALID,
+    NODE_LABEL,
+    Verdict,
+    lines_of,
+    notes_of,
+)
 from speaker.brain.home import Homes
 from speaker.brain.statuses.names import label_value, state_name, status_name
 from speaker.policy.deciding import Deciding
@@ -122,8 +129,9 @@ def wanted_state(own: Self) -> Wanted:
 
 def verdict(snapshot: Snapshot, faults: Iterable[Fault], configured_by: frozenset[Kind]) -> Verdict:
     """Return what is wrong with the configuration, kinds that cannot be read included."""
+    found = tuple(faults)
     unread = (f"{k.value}: {w}" for k, w in snapshot.unavailable.items() if k in configured_by)
-    return Verdict((*lines_of(faults), *sorted(unread)), CONFIGURATION_VALID)
+    return Verdict((*lines_of(found), *sorted(unread)), CONFIGURATION_VALID, notes_of(found))
 
 
 def owner_of(snapshot: Snapshot, own: Self) -> Owner | None:

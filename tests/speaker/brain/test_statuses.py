@@ -176,6 +176,31 @@ async def test_the_speakers_state_names_what_is_wrong_with_the_configuration(
         await first.until(lambda: state_has(first, "Valid", ""))
 
 
+async def test_a_pool_and_a_peer_that_are_not_there_are_advice_in_the_speakers_state(
+    first: Cluster,
+) -> None:
+    spec = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.168.4.1"}
+    await first.create("BGPPeer", "router", spec=spec)
+    names = {"peers": ["router", "roter"], "ipAddressPools": ["first", "frist"]}
+    await first.create("BGPAdvertisement", "bgp", spec=names)
+    async with speaker(first):
+        await said(first, "ConfigurationState")
+        await first.until(lambda: advises(first, 'unknown peer "roter"', 'unknown pool "frist"'))
+        await first.patch("BGPAdvertisement", "bgp", {"spec": {"ipAddressPools": ["first"]}})
+        await first.until(lambda: advises(first, 'unknown peer "roter"'))
+        await first.delete("BGPAdvertisement", "bgp")
+        await first.until(lambda: advises(first))
+
+
+async def advises(cluster: Cluster, *texts: str) -> bool:
+    """Tell whether the state is Valid and has exactly this advice."""
+    [state] = await objects(cluster, "ConfigurationState")
+    [condition] = state["status"]["conditions"]
+    assert (state["status"]["result"], state["status"]["errorSummary"]) == ("Valid", "")
+    lines = condition["message"].splitlines()
+    return len(lines) == len(texts) and all(t in condition["message"] for t in texts)
+
+
 async def state_has(cluster: Cluster, result: str, text: str) -> bool:
     [state] = await objects(cluster, "ConfigurationState")
     status = state["status"]
