@@ -14,7 +14,7 @@ REPORTS ?= build/drills
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/pytest -q -p no:cacheprovider
 
-.PHONY: help demo test unit unit-speaker unit-others lint fmt lab drills-once drills bench manifests kube system clean
+.PHONY: help demo test unit unit-speaker unit-controller unit-others lint fmt lab drills-once drills bench manifests kube system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,15 +36,19 @@ NO_ROOT := Skipped: the lab tests above and the drills. The lab needs root: sudo
 test: lint unit lab ## every check: what CI runs
 
 unit: $(READY) ## the unit tests: no root, no network
-	@$(MAKE) --no-print-directory -j 2 --output-sync=target unit-speaker unit-others
+	@$(MAKE) --no-print-directory -j 3 --output-sync=target unit-speaker unit-controller unit-others
 
-# Two halves that take about as long, on a core each. Neither reads the other's files nor tells a
-# third process about each test, which costs pytest-xdist's workers a fifth of their time.
+# Three processes for two cores: the speaker's tests compute, the controller's and the command's
+# wait for sockets and timers too. None reads the others' files nor tells one more process about
+# each test, which costs pytest-xdist's workers a fifth of their time.
 unit-speaker:
 	@$(PYTEST) tests/speaker
 
+unit-controller:
+	@$(PYTEST) tests/controller tests/herald
+
 unit-others:
-	@$(PYTEST) tests --ignore=tests/lab --ignore=tests/speaker
+	@$(PYTEST) tests $(addprefix --ignore=tests/,lab speaker controller herald)
 
 lint: $(READY) ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

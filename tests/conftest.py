@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
 
 from tests.waiting import JudgingLoop
 
@@ -27,3 +30,12 @@ def pytest_collection_finish() -> None:
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Give asynchronous tests a loop in which they need not poll."""
     return {"judging": JudgingLoop}
+
+
+@pytest.fixture
+def logs() -> Iterator[None]:
+    """A daemon that runs takes the root logger over; give it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -21,15 +20,6 @@ from kube.pod import JsonFormatter, Pages, PodError, run, serving
 def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
-
-
-@pytest.fixture
-def logs() -> Iterator[None]:
-    """`run` takes the root logger over; give it back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
 
 
 async def page(port: int, path: str) -> tuple[int, str]:
