@@ -2,10 +2,12 @@
 
 from typing import Any
 
+HELLO_PORT = 17946
 COMPUTED = ("cksum", "chksum", "len", "plen", "ihl")
 
 
 def dissected(frame: bytes) -> Any:
+    from scapy.contrib.bfd import BFD  # noqa: F401 binds its ports
     from scapy.layers.inet6 import IPv6  # noqa: F401 binds the dissectors of IPv6
     from scapy.layers.l2 import Ether
 
@@ -22,9 +24,10 @@ def layers_of(packet: Any) -> list[Any]:
 
 def undissected(frame: bytes) -> set[str]:
     """Return what no dissector knew, but for ARP's padding and the hello's payload."""
-    names = [layer.name for layer in layers_of(dissected(frame))]
-    allowed = {"Padding"} if "ARP" in names else {"Raw"} if "UDP" in names else set()
-    return set(names) & {"Raw", "Padding"} - allowed
+    packet = dissected(frame)
+    is_hello = "UDP" in packet and packet["UDP"].dport == HELLO_PORT
+    allowed = {"Padding"} if "ARP" in packet else {"Raw"} if is_hello else set()
+    return {layer.name for layer in layers_of(packet)} & {"Raw", "Padding"} - allowed
 
 
 def rebuilt(frame: bytes) -> bytes:

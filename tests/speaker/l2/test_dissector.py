@@ -4,10 +4,12 @@ Strictly: no layer is left undissected but padding and the hello's payload, and 
 lengths and checksums cleared gives the same bytes, so scapy computes what we computed.
 """
 
+from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 import pytest
 
+from speaker.bfd.packet import ControlPacket, Diagnostic, State, encode_packet
 from speaker.l2.arp import Operation, arp_announcement, arp_request
 from speaker.l2.enquiry import question
 from speaker.l2.ethernet import FrameDrop, Mac
@@ -15,6 +17,7 @@ from speaker.l2.links import Link
 from speaker.l2.ndp import UNSPECIFIED, advertisement, solicitation
 from speaker.l2.responder import Responder
 from speaker.l2.udp import hello_frame
+from tests.lab.required import skip_without
 from tests.speaker.l2.dissector import dissected, rebuilt, undissected
 from tests.speaker.l2.replies import reply_to_ndp
 from tests.speaker.l2.vectors import (
@@ -32,7 +35,7 @@ from tests.speaker.l2.vectors import (
     VIP4,
 )
 
-pytest.importorskip("scapy", reason="scapy comes with the extra [lab]")
+pytestmark = skip_without(find_spec("scapy"), "scapy comes with the extra [lab]")
 LINK = Link(2, "lan0", NODE, addresses=(ip_interface("192.168.4.101/24"),))
 MINE = Mac.parse("02:00:00:00:00:66")
 HELLO = b"HRLD" + bytes(range(200))
@@ -73,6 +76,53 @@ FRAMES = {
 }
 
 
+def packet(state: State, diagnostic: Diagnostic = Diagnostic.NONE, **flags: bool) -> ControlPacket:
+    return ControlPacket(
+        state=state,
+        detect_multiplier=3,
+        my_discriminator=0x01020304,
+        your_discriminator=0 if state is State.DOWN else 0xFFFFFFFE,
+        desired_min_tx_us=100_000,
+        required_min_rx_us=300_000,
+        diagnostic=diagnostic,
+        **flags,
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        packet(State.DOWN),
+        packet(State.DOWN, Diagnostic.CONTROL_DETECTION_TIME_EXPIRED),
+        packet(State.INIT),
+        packet(State.UP),
+        packet(State.UP, poll=True),
+        packet(State.UP, final=True),
+        packet(State.ADMIN_DOWN, Diagnostic.ADMINISTRATIVELY_DOWN),
+    ],
+    ids=["down", "down-expired", "init", "up", "poll", "final", "admin-down"],
+)
+def test_a_bfd_packet_says_to_the_dissector_what_it_means(said: ControlPacket) -> None:
+    from scapy.contrib.bfd import BFD
+
+    payload = encode_packet(said)
+    read = BFD(payload)
+
+    assert not read.payload
+    assert (read.version, read.len, read.detect_mult) == (1, len(payload), said.detect_multiplier)
+    assert (read.sta, read.diag) == (said.state.value, said.diagnostic)
+    assert str(read.flags) == "P" * said.poll + "F" * said.final
+    assert (read.my_discriminator, read.your_discriminator) == (
+        said.my_discriminator, said.your_discriminator,
+    )  # fmt: skip
+    assert (read.min_tx_interval, read.min_rx_interval, read.echo_rx_interval) == (
+        said.desired_min_tx_us, said.required_min_rx_us, 0,
+    )  # fmt: skip
+    del read.len
+    read.raw_packet_cache = None
+    assert bytes(read) == payload
+
+
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
 def test_every_layer_is_known_to_an_independent_dissector(frame: bytes) -> None:
     assert undissected(frame) == set()
@@ -88,3 +138,11 @@ def test_arp_replies_say_what_they_must_to_the_dissector() -> None:
 
     assert (arp.op, arp.hwsrc, arp.psrc) == (2, str(MINE), str(CLIENT4))
     assert (arp.hwdst, arp.pdst) == (str(NODE), str(NODE4))
+
+
+@pytest.mark.parametrize("kind", ["hello", "ns", "na-unsolicited"])
+def test_the_judge_finds_a_wrong_byte(kind: str) -> None:
+    frame = FRAMES[kind]
+    wrong = frame[:-1] + bytes((frame[-1] ^ 1,))
+
+    assert rebuilt(wrong) != wrong
