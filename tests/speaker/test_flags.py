@@ -1,7 +1,6 @@
 """The flags of the three processes: what is refused, and what `--help` says."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from speaker.bgp.main import parse_flags as bgp
 from speaker.brain.main import parse_flags as brain
+from speaker.main import main
 from speaker.wire.main import parse_flags as wire
 
 Parse = Callable[[Sequence[str]], object]
@@ -82,31 +82,46 @@ def test_a_switch_is_a_flag_or_a_variable(
     assert brain([*BASE, *given])[0].own.ignore_exclude_label is True
 
 
-@pytest.mark.parametrize("process", ["wire", "bgp", "brain"])
-@pytest.mark.parametrize("lacking", ["--socket-dir", "--run-dir"])
+@pytest.mark.usefixtures("logs")
+@pytest.mark.parametrize(
+    ("process", "lacking"),
+    [
+        ("wire", "--socket-dir"),
+        ("brain", "--socket-dir"),
+        ("bgp", "--socket-dir"),
+        ("bgp", "--run-dir"),
+    ],
+)
 def test_a_folder_that_is_not_there_is_named_in_a_sentence(
-    process: str, lacking: str, tmp_path: Path
+    process: str,
+    lacking: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if lacking == "--run-dir" and process != "bgp":
-        return  # it has none
-    folders = {"--socket-dir": tmp_path, "--run-dir": tmp_path, lacking: tmp_path / "missing"}
-    given = [f"{flag}={path}" for flag, path in folders.items()][: 2 if process == "bgp" else 1]
-    command = [sys.executable, "-c", "from speaker.main import main; main()", process]
-    done = subprocess.run(
-        [*command, "--node-name=node1", *given], capture_output=True, text=True, check=False
-    )
+    folders = {"--socket-dir": tmp_path} | ({"--run-dir": tmp_path} if process == "bgp" else {})
+    folders[lacking] = tmp_path / "missing"
+    given = [f"{flag}={path}" for flag, path in folders.items()]
+    monkeypatch.setattr(sys, "argv", ["herald-speaker", process, "--node-name=node1", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
 
-    assert done.returncode == 2
+    assert ended.value.code == 2
     sentence = f"{lacking}: {tmp_path / 'missing'} is no folder; create it and start again\n"
-    assert done.stderr == sentence
+    assert capsys.readouterr().err == sentence
     assert not (tmp_path / "missing").exists()
 
 
-def test_without_credentials_the_brain_says_what_to_give(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from speaker.main import main; main()", "brain"]
+@pytest.mark.usefixtures("logs")
+def test_without_credentials_the_brain_says_what_to_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = ["--node-name=node1", f"--socket-dir={tmp_path}", "--kubeconfig=/nonexistent"]
-    done = subprocess.run([*command, *given], capture_output=True, text=True, check=False)
+    monkeypatch.setattr(sys, "argv", ["herald-speaker", "brain", *given])
+    with pytest.raises(SystemExit) as ended:
+        main()
 
-    assert done.returncode == 2
-    assert "no credentials in /nonexistent: there is no such file" in done.stderr
-    assert "Traceback" not in done.stderr
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "no credentials in /nonexistent: there is no such file" in said
+    assert "Traceback" not in said
