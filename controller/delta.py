@@ -65,6 +65,8 @@ class Delta:
         self._failures: dict[ObjectName, int] = {}
         self._retries: dict[ObjectName, float] = {}
         self._refusals: dict[ObjectName, str] = {}
+        self._barred: set[str] = set()
+        "Namespaces in which a write was refused since one was taken there."
 
     def observe(self, name: ObjectName, service: Service | None, *, surely: bool = False) -> None:
         """Take what the API server has, by watch, list or answer.
@@ -134,10 +136,17 @@ class Delta:
         self._enqueue(name)
 
     def next_writes(
-        self, now: float, when: str, limit: int, latest: Mapping[ObjectName, Service] = NOTHING
+        self,
+        now: float,
+        when: str,
+        limit: int,
+        latest: Mapping[ObjectName, Service] = NOTHING,
+        *,
+        probing: bool = False,
     ) -> Iterator[Write]:
         """Yield at most so many writes that are due; each with a body must be answered for.
 
+        When `probing`, another namespace than those in which writes were refused comes first.
         `latest` has the newest resource versions: an object may have changed in ways that nobody
         was told of, because nothing we read in it did.
         """
@@ -145,9 +154,7 @@ class Delta:
             del self._retries[name]
             self._again.append(name)
         while (self._queue or self._again) and limit > 0:
-            # Whose writes failed come last: what they fail with may be theirs alone.
-            name = (self._queue or self._again).popleft()
-            self._queued.discard(name)
+            name = self._take_next(probing=probing)
             write = self._next_write(name, when, latest.get(name))
             if write is None:
                 continue
@@ -156,12 +163,29 @@ class Delta:
                 limit -= 1
             yield write
 
+    def _take_next(self, *, probing: bool) -> ObjectName:
+        """Whose writes failed come last: what they fail with may be theirs alone."""
+        queue = self._queue or self._again
+        name = queue[0]
+        if probing and name.namespace in self._barred:
+            for each in (self._queue, self._again):
+                found = next((n for n in each if n.namespace not in self._barred), None)
+                if found is not None:
+                    queue, name = each, found
+                    break
+            else:
+                self._barred.clear()
+        queue.remove(name)
+        self._queued.discard(name)
+        return name
+
     def written(self, write: Write, service: Service) -> None:
         """Take the API server's answer to a write."""
         name = write.service
         self._under_way.discard(name)
         self._failures.pop(name, None)
         self._refusals.pop(name, None)
+        self._barred.discard(name.namespace)
         before = self._shown.get(name)
         if before is None:
             return
@@ -188,6 +212,7 @@ class Delta:
             return
         if refusal:
             self._refusals[name] = refusal
+            self._barred.add(name.namespace)
         if not desire.news:
             self._desired[name] = replace(desire, news=write.news)
         count = self._failures.get(name, 0)

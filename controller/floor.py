@@ -31,6 +31,7 @@ class Floor:
             if name not in self._listed and not self._later(service)
         }
         self._until = now + PATIENCE_S
+        self._overtaken: set[ObjectName] = set()
 
     @property
     def until(self) -> float | None:
@@ -52,11 +53,12 @@ class Floor:
         """Return the Services of the watch as the list corrects them."""
         if not self._listed and not self._gone:
             return services
-        self._listed = {
-            name: listed
-            for name, listed in self._listed.items()
-            if not _reached(services.get(name), listed)
-        }
+        for name, listed in tuple(self._listed.items()):
+            watched = services.get(name)
+            if watched is not None and _reached(watched, listed):
+                del self._listed[name]
+                if watched != listed:
+                    self._overtaken.add(name)
         self._gone = {
             name
             for name in self._gone
@@ -67,14 +69,20 @@ class Floor:
         there = {name: each for name, each in services.items() if name not in self._gone}
         return {**there, **self._listed}
 
+    def overtaken(self) -> frozenset[ObjectName]:
+        """Return, once, the Services that the watch has brought to another state than the list's.
+
+        It may be the state that the watch showed before: then the watch calls it no change.
+        """
+        names, self._overtaken = frozenset(self._overtaken), set()
+        return names
+
     def _later(self, service: Service) -> bool:
         return _number(service.resource_version) > self._version
 
 
-def _reached(watched: Service | None, listed: Service) -> bool:
-    return watched is not None and _number(watched.resource_version) >= _number(
-        listed.resource_version
-    )
+def _reached(watched: Service, listed: Service) -> bool:
+    return _number(watched.resource_version) >= _number(listed.resource_version)
 
 
 def _number(version: str) -> int:

@@ -240,7 +240,7 @@ class Reconciler:
         plan = planner.replan(
             View(services, view.pools, view.namespaces, view.node_addresses),
             now,
-            services=dirty.services | missed,
+            services=dirty.services | missed | self._floor.overtaken(),
             namespaces=dirty.namespaces,
         )
         for change in plan.changes:
@@ -297,8 +297,8 @@ class Reconciler:
             return
         now = asyncio.get_running_loop().time()
         free = self._restraint.allowance(now, len(self._delta.under_way), WRITERS)
-        latest = self._snapshot.services
-        for write in self._delta.next_writes(now, timestamp(), free, latest):
+        latest, probing = self._snapshot.services, self._restraint.forbidden
+        for write in self._delta.next_writes(now, timestamp(), free, latest, probing=probing):
             if write.body:
                 request = self._tasks.create_task(self._write(write))
                 self._requests.add(request)

@@ -118,7 +118,7 @@ class Replica:
             self.delta.observe(name, self.watched.get(name))
         services = self._floor.raise_to(self.watched)
         view = View(services, pools, self._server.namespaces)
-        dirty, self._dirty = self._dirty | missed, set()
+        dirty, self._dirty = self._dirty | missed | self._floor.overtaken(), set()
         plan = self.planner.replan(view, now, services=dirty)
         for change in plan.changes:
             shown = self.delta.shown(change.service)

@@ -1,6 +1,6 @@
 """Writes that are refused: of one object, of all objects of a kind, and for good."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,15 +27,17 @@ HOUR_S = 3600.0
 class Writing:
     """A delta with many Services to write, and an API server that answers at once."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, spaces: Sequence[str] = ("default",)) -> None:
         self.delta, self.restraint, self.now = Delta(), Restraint(), 0.0
         self.sent: list[tuple[float, str]] = []
         self.done: set[str] = set()
         self.refuses: Callable[[str], ApiError | None] = lambda _: FORBIDDEN
         for i in range(count):
-            self.delta.observe(name(f"s{i}"), service(f"s{i}", resource_version="1"))
+            # In blocks, the last namespace with what is over.
+            text = f"{spaces[min(len(spaces) - 1, i * len(spaces) // count)]}/s{i}"
+            self.delta.observe(name(text), service(text, resource_version="1"))
             given = Assigned(addresses(f"192.0.{i // 256}.{i % 256}"), "p")
-            self.delta.want(name(f"s{i}"), given, (), fresh=True)
+            self.delta.want(name(text), given, (), fresh=True)
 
     def until(self, end: float) -> "Writing":
         """Write whatever may be written, until then."""
@@ -49,13 +51,14 @@ class Writing:
 
     def _turn(self) -> int:
         free = self.restraint.allowance(self.now, 0, WRITERS)
-        writes = list(self.delta.next_writes(self.now, "now", free))
+        probing = self.restraint.forbidden
+        writes = list(self.delta.next_writes(self.now, "now", free, probing=probing))
         for write in writes:
             self._answer(write)
         return len(writes)
 
     def _answer(self, write: Write) -> None:
-        text = write.service.name
+        text = str(write.service).removeprefix("default/")
         self.sent.append((self.now, text))
         error = self.refuses(text)
         if error is not None:
@@ -96,6 +99,17 @@ def test_objects_that_are_forbidden_alone_do_not_hold_up_the_others(denied: int)
     writing.until(LONGEST_PAUSE_S)
 
     assert len(writing.done) == MANY - denied
+
+
+def test_namespaces_in_which_all_is_forbidden_do_not_hold_up_another_one() -> None:
+    writing = Writing(MANY, ("red", "blue", "green"))
+    writing.refuses = lambda text: None if text.startswith("green/") else FORBIDDEN
+
+    writing.until(1.0)
+
+    assert {text.split("/")[0] for text in writing.done} == {"green"}
+    writing.until(LONGEST_PAUSE_S)
+    assert len(writing.done) == MANY // 3
 
 
 def test_invalid_status_is_told_once_and_tried_once_a_minute() -> None:

@@ -56,3 +56,14 @@ def test_listed_service_that_the_watch_never_shows_is_forgotten_in_the_end() -> 
     assert floor.expired(100.0 + PATIENCE_S - 1) == frozenset()
     assert floor.expired(100.0 + PATIENCE_S) == {name("a")}
     assert floor.raise_to({}) == {}
+
+
+def test_service_that_the_watch_shows_otherwise_than_the_list_is_told_once() -> None:
+    floor = Floor([at(5, labels={"a": "b"}), at(5, "same")], "9", by_name(at(3), at(3, "same")))
+    floor.raise_to(by_name(at(3), at(3, "same")))
+    assert floor.overtaken() == frozenset()
+
+    floor.raise_to(by_name(at(7), at(7, "same")))
+
+    assert floor.overtaken() == {name("a")}
+    assert floor.overtaken() == frozenset()

@@ -96,3 +96,19 @@ def test_write_whose_answer_was_lost_is_not_done_twice() -> None:
 
     assert server.writes == 1
     assert addresses(server) == {"web": ("192.0.2.0",)}
+
+
+def test_edit_that_is_taken_back_before_the_watch_has_caught_up_is_planned_for() -> None:
+    """The list shows the edit, and the watch only what was there before and is there again."""
+    server = Server([namespace("default")])
+    put(server, "owner", "1")
+    put(server, "web", "2")
+    second = Replica(server)
+    second.hear([name("web")])
+    put(server, "web", "2", wants("192.0.2.0"))
+    second.lead(POOLS, 0.0)
+    put(server, "web", "2")
+
+    second.settle(POOLS, 0.0)
+
+    assert addresses(server) == {"owner": ("192.0.2.0",), "web": ("192.0.2.1",)}
