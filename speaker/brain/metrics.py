@@ -17,7 +17,6 @@ from speaker.policy.decide import Decision
 from speaker.policy.gates import Protocol
 from speaker.seam.messages import (
     Address,
-    BfdReport,
     BfdState,
     ConflictReport,
     InterfaceReport,
@@ -25,7 +24,6 @@ from speaker.seam.messages import (
     OwnerReport,
     OwnerState,
     Prefix,
-    SessionReport,
     SessionState,
 )
 
@@ -90,7 +88,7 @@ def owned_addresses(reports: Reports) -> frozenset[Address]:
 
 def announced_prefixes(reports: Reports) -> frozenset[Prefix]:
     """Return the prefixes that are out to some peer."""
-    return frozenset(prefix for each in reports.bgp.of(SessionReport) for prefix in each.announced)
+    return frozenset(prefix for each in reports.sessions() for prefix in each.announced)
 
 
 def _announced(state: State, reports: Reports) -> Metric:
@@ -125,7 +123,7 @@ def _bgp(reports: Reports) -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         "metallb_bgp_pending_prefixes_total", "Prefixes still to be advertised.", labels=labels
     )
-    for report in reports.bgp.of(SessionReport):
+    for report in reports.sessions():
         if report.peer not in reports.peers:
             continue  # it is wanted no more, and bgp is about to forget it
         label = (reports.peers[report.peer],)
@@ -133,7 +131,7 @@ def _bgp(reports: Reports) -> Iterator[Metric]:
         out.add_metric(label, len(report.announced))
         waiting.add_metric(label, report.pending)
     bfd = GaugeMetricFamily("metallb_bfd_session_up", "BFD session state (1 is up).", labels=labels)
-    for each in reports.wire.of(BfdReport):
+    for each in reports.bfd():
         bfd.add_metric((str(each.peer),), each.state is BfdState.UP)
     yield from (up, out, waiting, bfd)
 

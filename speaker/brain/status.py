@@ -17,6 +17,7 @@ from speaker.policy.gates import MEANINGS, Gate, Protocol, Withheld
 from speaker.seam.messages import (
     AddressIntent,
     BfdReport,
+    BfdState,
     BgpFault,
     ConflictReport,
     InterfaceReport,
@@ -25,6 +26,7 @@ from speaker.seam.messages import (
     OwnerReport,
     RouteIntent,
     SessionReport,
+    SessionState,
 )
 from speaker.seam.mirror import Mirror
 
@@ -65,6 +67,22 @@ class Reports:
     counted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     "Counters by process."
 
+    def sessions(self) -> list[SessionReport]:
+        """Return the BGP sessions; without bgp none is up, whatever it said last."""
+        said = list(self.bgp.of(SessionReport))
+        if self.connected["bgp"]:
+            return said
+        gone = "the bgp process is not there"
+        return [SessionReport(each.peer, SessionState.DOWN, gone) for each in said]
+
+    def bfd(self) -> list[BfdReport]:
+        """Return the BFD sessions; without wire none is up, whatever it said last."""
+        said = list(self.wire.of(BfdReport))
+        if self.connected["wire"]:
+            return said
+        gone = "the wire process is not there"
+        return [BfdReport(each.peer, BfdState.DOWN, gone) for each in said]
+
 
 def status(state: State, reports: Reports, now: float) -> Json:
     """Return the whole page. All `at_s` are on the same clock as `now_s`."""
@@ -94,7 +112,7 @@ def status(state: State, reports: Reports, now: float) -> Json:
             for decision in deciding.of(protocol)
         ]
         + [shown for each in reports.restored if (shown := _restored(each, owners)) is not None],
-        "sessions": [_session(each) for each in reports.bgp.of(SessionReport)],
+        "sessions": [_session(each) for each in reports.sessions()],
         "bgp_faults": [
             {"peer": each.peer, "sentence": each.text}
             for each in reports.bgp.of(BgpFault)
@@ -154,7 +172,7 @@ def _segment(reports: Reports) -> Json:
         ],
         "bfd": [
             {"peer": str(each.peer), "state": each.state.value, "diagnostic": each.diagnostic}
-            for each in wire.of(BfdReport)
+            for each in reports.bfd()
         ],
     }  # fmt: skip
 

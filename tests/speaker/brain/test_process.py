@@ -144,6 +144,32 @@ async def test_a_deleted_peer_leaves_neither_a_row_nor_a_series(first: Cluster) 
         assert await peers(parts) == {"192.168.4.2:179"}
 
 
+async def test_a_process_that_is_gone_has_no_session_that_is_up(first: Cluster) -> None:
+    spec = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.168.4.1"}
+    await first.create("BGPPeer", "router", spec=spec)
+    wire = Ear("wire", says=[BfdReport(ip_address("192.168.4.1"), BfdState.UP)])
+    bgp = Ear("bgp", says=[SessionReport("router", SessionState.UP)])
+    async with brain(first.settings()) as parts:
+
+        def states() -> list[tuple[str, str]]:
+            page = parts.status()
+            return [(s["state"], b["state"]) for s in page["sessions"] for b in page["bfd"]]
+
+        async with running(wire.listener(first.folder), bgp.listener(first.folder)):
+            await until(lambda: states() == [("up", "up")], states)
+            assert await sessions_up(parts) == [1, 1]
+        await until(lambda: states() == [("down", "down")], states)
+        assert await sessions_up(parts) == [0, 0]
+        assert parts.status()["sessions"][0]["reason"] == "the bgp process is not there"
+
+
+async def sessions_up(parts: Brain) -> list[float]:
+    """Return what the metrics of BGP and BFD say, of one peer."""
+    names = ("metallb_bgp_session_up", "metallb_bfd_session_up")
+    families = {each.name: each for each in await parts.metrics()}
+    return [sample.value for name in names for sample in families[name].samples]
+
+
 async def peers(parts: Brain) -> set[str]:
     """Return the peers that BGP's and BFD's metrics speak of."""
     families = [each for each in await parts.metrics() if each.name.startswith("metallb_b")]
