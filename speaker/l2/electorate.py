@@ -60,6 +60,8 @@ class Electorate:
         records.table_changed(neighbour, heard.before)
         if was_incomplete and neighbour.incomplete_since is None:
             records.mark_untabled()
+            if not neighbour.starting:  # who starts has claimed nothing yet
+                records.doubt_owned()
         aged = self._ages.get(hello.node) != (ages := self._ages_of(neighbour, now))
         self._ages[hello.node] = ages
         if aged or neighbour.draining != was_draining:

@@ -13,7 +13,7 @@ from speaker.hello.neighbours import Neighbour, Standing
 from speaker.l2.cause import Cause
 from speaker.l2.ground import Ground
 from speaker.l2.rank import uid_hash
-from speaker.l2.record import Record
+from speaker.l2.record import ANSWERING, Record
 from speaker.seam.messages import Address, AddressIntent
 
 SLICE = 32
@@ -135,6 +135,13 @@ class Records:
         """Judge anew all that waits for something; the end of the start does so anyway."""
         if not self._ground.starting:
             self._dirty.update(dict.fromkeys(self.unsettled))
+
+    def doubt_owned(self) -> None:
+        """A neighbour's table was not known for a while: it may have claimed what is owned here."""
+        for record in self.by_address.values():
+            if record.role in ANSWERING:
+                record.rival = True
+                self.mark(record.address)
 
     def mark_untabled(self) -> None:
         """Judge anew what waits for neighbours' tables."""

@@ -54,6 +54,38 @@ def test_the_winner_of_a_clash_announces_again() -> None:
     assert any(isinstance(each, Announce) and at > begun for at, each in winner.actions)
 
 
+@pytest.mark.parametrize("apart_s", [0.7, 2, 5])
+@pytest.mark.parametrize("phase_s", [0, 0.03, 0.06, 0.09])
+def test_between_two_the_winner_announces_again_though_it_heard_no_other_claim(
+    apart_s: float, phase_s: float
+) -> None:
+    segment = settled(2)
+    cut_off_owner(segment)
+    segment.run(apart_s + phase_s)
+    assert len(segment.owners()) == 2
+    begun = segment.now
+    segment.heal()
+    segment.run(1)
+    winner = segment.nodes[segment.owner()]
+    assert any(isinstance(each, Announce) and at > begun for at, each in winner.actions)
+
+
+def test_a_node_that_joins_makes_nobody_announce_again() -> None:
+    # So many that its table takes several hellos to tell.
+    wanted = [intent(VIP + 256 + number) for number in range(1000)]
+    segment = VirtualSegment(2)
+    segment.start(wanted=wanted)
+    segment.run(30)
+    begun = segment.now
+    segment.add("n3")
+    segment.start("n3", wanted=wanted)
+    segment.run(5)
+    for node in segment.nodes.values():
+        assert [
+            each for at, each in node.actions if isinstance(each, Announce) and at > begun
+        ] == []
+
+
 def test_between_two_the_one_that_held_it_before_the_partition_keeps_it() -> None:
     segment = settled(2)
     owner, _ = cut_off_owner(segment)
