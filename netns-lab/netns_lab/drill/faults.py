@@ -21,7 +21,7 @@ CUT_S = 0.5
 PARTITION_S = 2.0
 OUTAGE_LEAD_S = 1.0
 PROXY_AWAY_S = 2.0
-PROXY_LATE_S = 1.0
+PROXY_LATE_S = 2.0
 EXIT_LIMIT_S = 30.0
 "A speaker has its whole grace period to hand over."
 BYSTANDERS = ("client", "watcher", "router")
@@ -125,7 +125,7 @@ def endpoint_unready(scene: Scene) -> float:
 
 
 def endpoint_back(scene: Scene) -> float:
-    """Give the node a ready backend while its service proxy is away; that is back a second later.
+    """Give the node a ready backend while its service proxy is away; that is back a moment later.
 
     What counts is the time from the backend's readiness.
     """
