@@ -137,7 +137,7 @@ class Records:
             self._dirty.update(dict.fromkeys(self.unsettled))
 
     def doubt_owned(self) -> None:
-        """Doubt all that is owned here: a neighbour whose table was not known may have claimed it."""
+        """Doubt what is owned here: a neighbour whose table was not known may have claimed it."""
         for record in self.by_address.values():
             if record.role in ANSWERING:
                 record.rival = True
