@@ -17,6 +17,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -284,6 +285,8 @@ def real_server(folder: Path) -> Iterator[Real]:
     binaries, missing = find(os.environ)
     if missing:
         sys.exit(f"{', '.join(missing)} missing: `make kube` provides them")
+    # Who is ended leaves neither programs nor files behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     with real(folder, binaries) as server:
         yield server
 
