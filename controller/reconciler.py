@@ -22,7 +22,7 @@ from controller.news import news_of
 from controller.outcome import Change
 from controller.patches import patch_for
 from controller.planner import Planner
-from controller.pool_status.driver import PoolCounters
+from controller.pool_status.driver import EVERY_S, PoolCounters
 from controller.restraint import Restraint
 from controller.status import count_pools
 from controller.verdict import news_of_faults, verdict_of
@@ -53,6 +53,7 @@ class Reconciler:
         namespace: str,
         lb_class: str | None,
         heeds_metallb: bool = True,
+        counters_every_s: float = EVERY_S,
     ) -> None:
         self._client = client
         self._leadership = leadership
@@ -75,7 +76,7 @@ class Reconciler:
         self._ending = False
         self._leader = LeaderClient(client, leadership)
         self._teller = Teller(self._leader)
-        self._counters = PoolCounters(client, self._leader, namespace)
+        self._counters = PoolCounters(client, self._leader, namespace, every_s=counters_every_s)
         self._state = StateWriter(self._leader, namespace)
         self._restraint = Restraint()
         self._faults_told = ""

@@ -44,9 +44,14 @@ class Webhook:
     """Judges reviews by the last snapshot it was shown, less what `deleted` names of it."""
 
     def __init__(
-        self, namespace: str, registry: CollectorRegistry, deleted: Callable[[], Deleted]
+        self,
+        namespace: str,
+        registry: CollectorRegistry,
+        deleted: Callable[[], Deleted],
+        news_limit_s: float = NEWS_LIMIT_S,
     ) -> None:
         self._namespace = namespace
+        self._news_limit_s = news_limit_s
         self._deleted = deleted
         self._snapshot = Snapshot()
         self._changed = asyncio.Event()
@@ -121,7 +126,7 @@ class Webhook:
         `kubectl delete -f` deletes a peer and its BFD profile within a millisecond, a program a
         pool and makes the next one: sooner than a watch tells that the former is gone.
         """
-        deadline = asyncio.get_running_loop().time() + NEWS_LIMIT_S
+        deadline = asyncio.get_running_loop().time() + self._news_limit_s
         while True:
             self._changed.clear()
             judgement = judge(request, self._current(), self._namespace)

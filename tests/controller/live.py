@@ -136,7 +136,9 @@ async def controlling(
     """Run a reconciler with a client of its own while the context lasts."""
     leadership = leads or Leads()
     async with Client.connect(there.kubeconfig) as client, asyncio.TaskGroup() as tasks:
-        reconciler = Reconciler(client, leadership, namespace=NAMESPACE, lb_class=lb_class)
+        reconciler = Reconciler(
+            client, leadership, namespace=NAMESPACE, lb_class=lb_class, counters_every_s=0.05
+        )
         watcher = Watcher(client, selections(NAMESPACE), reconciler.on_change, echo=reconciler.echo)
         started = [tasks.create_task(watcher.run()), tasks.create_task(reconciler.run())]
         try:

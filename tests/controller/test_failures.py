@@ -175,8 +175,8 @@ async def test_revoked_verb_makes_no_storm_and_is_noticed_when_it_is_back(tmp_pa
             def refused() -> int:
                 return reconciler.write_errors.get(("services/status", 403), 0)
 
-            await until(lambda: refused() >= WRITERS + 4)
-            assert refused() <= WRITERS + 8
+            await until(lambda: refused() >= WRITERS + 2)
+            assert refused() <= WRITERS + 6
             # Nobody asks what is there after an answer that says so: these are the watches' own.
             assert client.requests["GET", 200] <= 30
 

@@ -61,7 +61,7 @@ async def served(
     registry: CollectorRegistry | None = None,
     deleted: Callable[[], Deleted] = frozenset,
 ) -> AsyncIterator[tuple[Webhook, Caller]]:
-    webhook = Webhook(HERALD, registry or CollectorRegistry(), deleted)
+    webhook = Webhook(HERALD, registry or CollectorRegistry(), deleted, 0.05)
     webhook.on_change(Snapshot(pools=by_name(*resources), listed=frozenset(Kind)))
     port = free_port()
     async with webhook.serving("127.0.0.1", port):

@@ -10,7 +10,7 @@ def settled(
 ) -> VirtualSegment:
     segment = VirtualSegment(count, alone=alone, quiet=quiet)
     segment.start(wanted=[intent()])
-    segment.run(5)
+    segment.run(2)
     return segment
 
 

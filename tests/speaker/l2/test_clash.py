@@ -9,7 +9,7 @@ from tests.virtual_segment import VIP, VirtualSegment, intent
 def settled(count: int = 3) -> VirtualSegment:
     segment = VirtualSegment(count)
     segment.start(wanted=[intent()])
-    segment.run(5)
+    segment.run(2)
     return segment
 
 
@@ -72,7 +72,7 @@ def test_between_two_the_winner_announces_again_though_it_heard_no_other_claim(
 
 def test_a_node_that_joins_makes_nobody_announce_again() -> None:
     # So many that its table takes several hellos to tell.
-    wanted = [intent(VIP + 256 + number) for number in range(1000)]
+    wanted = [intent(VIP + 256 + number) for number in range(400)]
     segment = VirtualSegment(2)
     segment.start(wanted=wanted)
     segment.run(30)

@@ -9,7 +9,7 @@ from tests.virtual_segment import VIP, VirtualSegment, intent, vips
 def settled(count: int = 3) -> VirtualSegment:
     segment = VirtualSegment(count)
     segment.start(wanted=[intent()])
-    segment.run(5)
+    segment.run(2)
     return segment
 
 

@@ -25,7 +25,7 @@ BOTH = Identity("", "cluster-a", (KEY, NEW_KEY))
 def settled(count: int = 3) -> VirtualSegment:
     segment = VirtualSegment(count)
     segment.start(wanted=[intent()])
-    segment.run(5)
+    segment.run(2)
     return segment
 
 
