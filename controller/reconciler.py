@@ -186,7 +186,9 @@ class Reconciler:
                 await self._take_over()
             except ApiError as error:
                 LOG.warning("cannot take over yet", extra={"fields": {"error": str(error)}})
-                asyncio.get_running_loop().call_later(TAKE_OVER_RETRY_S, self._role_changed.set)
+                # Slept, not timed: what changes meanwhile must not make it sooner.
+                await asyncio.sleep(TAKE_OVER_RETRY_S)
+                self._role_changed.set()
 
     async def _take_over(self) -> None:
         listed, version = await list_services(self._client)
