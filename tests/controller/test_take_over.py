@@ -41,19 +41,22 @@ async def test_new_leader_gives_nothing_that_was_given_behind_its_watchs_back(
 
 async def test_take_over_that_fails_is_not_tried_again_at_each_change(tmp_path: Path) -> None:
     leads = Leads(leads=False)
-    async with live(tmp_path) as there, behind_proxy(there, tmp_path) as (proxied, proxy):
-        async with controlling(proxied, leads) as (reconciler, client):
-            await until(lambda: not reconciler.readiness())
-            await proxy.set_fault(Fault(Mode.ERROR, match="/services", verbs=("list",), code=500))
-            leads.now = True
-            reconciler.on_role(None)
-            await until(lambda: client.requests["GET", 500])
+    async with (
+        live(tmp_path) as there,
+        behind_proxy(there, tmp_path) as (proxied, proxy),
+        controlling(proxied, leads) as (reconciler, client),
+    ):
+        await until(lambda: not reconciler.readiness())
+        await proxy.set_fault(Fault(Mode.ERROR, match="/services", verbs=("list",), code=500))
+        leads.now = True
+        reconciler.on_role(None)
+        await until(lambda: client.requests["GET", 500])
 
-            for i in range(5):
-                await there.create_service(f"s{i}")
-                await idle()
+        for i in range(5):
+            await there.create_service(f"s{i}")
+            await idle()
 
-            assert client.requests["GET", 500] == 1
+        assert client.requests["GET", 500] == 1
 
 
 async def test_writes_are_under_way_at_once_and_no_more_than_the_api_server_should_bear(
