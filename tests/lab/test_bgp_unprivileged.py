@@ -1,10 +1,11 @@
 """The bgp process as its container runs it: a user of its own, no capability, no privilege."""
 
 import shutil
-import site
 import subprocess
 import sys
 from pathlib import Path
+
+import exabgp as exabgp_package
 
 from tests.lab.bgp_lab import bgp_lab, frr_config, needs_lab, peer, route, until
 from tests.lab.required import skip_without
@@ -33,6 +34,16 @@ pytestmark = [
     skip_without(interpreter(), "no Python that another user may run"),
 ]
 VIP = "192.168.4.10/32"
+SPEAKER = Path(__file__).parents[2] / "speaker"
+
+
+def readable_code(folder: Path) -> Path:
+    """Copy what the process loads to where any user may read it: the tree may be in root's home."""
+    exabgp = Path(exabgp_package.__file__).parent
+    shutil.copytree(SPEAKER, folder / "speaker", ignore=shutil.ignore_patterns("__pycache__"))
+    for each in (exabgp, *exabgp.parent.glob("exabgp-*.dist-info")):
+        shutil.copytree(each, folder / each.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def status_of(pid: int) -> str:
@@ -48,10 +59,9 @@ async def test_a_session_with_a_password_needs_no_privilege() -> None:
         shutil.chown(lab.folder / "run", int(USER), int(USER))
         (lab.folder / "bgp.sock").unlink(missing_ok=True)
         shutil.chown(lab.folder, int(USER), int(USER))
-        here = str(Path(__file__).parents[2])
         lab.speaker.start(
             by=(*AS_USER, interpreter()),
-            PYTHONPATH=":".join([here, *site.getsitepackages()]),
+            PYTHONPATH=str(readable_code(lab.folder / "code")),
             PYTHONDONTWRITEBYTECODE="1",
         )
         lab.brain.say(peer(password="secret"), route(VIP))
