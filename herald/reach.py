@@ -201,10 +201,12 @@ def _lab_reach(name: str | None) -> LabReach | None:
         check_root()
     except LabError as error:
         there = list(labs())
-        if name or "default" in there or shutil.which("kubectl") is None:
+        if name or "default" in there:
             raise Failure(str(error)) from error
-        if there and not _has_kubeconfig():
+        if there and not (_has_kubeconfig() and shutil.which("kubectl")):
             raise Failure(f"which lab: {', '.join(there)}? Name it with --lab") from error
+        if shutil.which("kubectl") is None:
+            raise Failure(str(error)) from error
         return None
     return LabReach(found)
 

@@ -111,8 +111,11 @@ def test_without_root_one_sentence_says_what_to_do(lab: Lab, arguments: tuple[st
     assert "Traceback" not in done.stderr
 
 
-def test_a_lab_that_is_not_the_default_is_named(lab: Lab, tmp_path: Path) -> None:
-    nowhere = ("env", f"HOME={tmp_path}", f"PATH={os.defpath}")
+@pytest.mark.parametrize(
+    "path", [pytest.param(os.defpath, id="kubectl may be there"), pytest.param("", id="no kubectl")]
+)
+def test_a_lab_that_is_not_the_default_is_named(lab: Lab, tmp_path: Path, path: str) -> None:
+    nowhere = ("/usr/bin/env", f"HOME={tmp_path}", f"PATH={path}")
     done = herald("status", before=(*nowhere, "KUBECONFIG="))
     known = herald("status", "--lab", lab.plan.name)
 
