@@ -14,7 +14,7 @@ REPORTS ?= build/drills
 export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/pytest -q -p no:cacheprovider
 
-.PHONY: help demo test unit unit-speaker unit-controller unit-others lint fmt lab drills-once drills bench manifests kube system clean
+.PHONY: help demo test unit unit-segment unit-speaker unit-controller unit-others properties lint fmt lab drills-once drills bench manifests kube system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,22 +33,31 @@ KUBE_DRILLS := l2-node-crash l2-drain api-outage bgp-node-crash bgp-drain \
 LEFT_OUT := $(if $(filter 0,$(shell id -u))$(filter 1,$(HERALD_REQUIRE_LAB)),,yes)
 NO_ROOT := Skipped: the lab tests above and the drills. The lab needs root: sudo make lab
 
-test: lint unit lab ## every check: what CI runs
+test: lint unit properties lab ## every check: what CI runs
 
 unit: $(READY) ## the unit tests: no root, no network
-	@$(MAKE) --no-print-directory -j 3 --output-sync=target unit-speaker unit-controller unit-others
+	@$(MAKE) --no-print-directory -j 4 --output-sync=target unit-segment unit-speaker unit-controller unit-others
 
-# Three processes for two cores: the speaker's tests compute, the controller's and the command's
-# wait for sockets and timers too. None reads the others' files nor tells one more process about
-# each test, which costs pytest-xdist's workers a fifth of their time.
+# Four processes for two cores, about as long as each other: the tests of a segment compute, the others
+# wait for sockets and timers too. None reads the others' files nor tells one more process about each test, which costs
+# pytest-xdist's workers a fifth of their time.
+SEGMENT := tests/speaker/l2 tests/speaker/hello tests/speaker/bfd
+UNIT := $(PYTEST) -m "not hypothesis"
+
+unit-segment:
+	@$(UNIT) $(SEGMENT) tests/herald
+
 unit-speaker:
-	@$(PYTEST) tests/speaker
+	@$(UNIT) tests/speaker $(addprefix --ignore=,$(SEGMENT))
 
 unit-controller:
-	@$(PYTEST) tests/controller tests/herald
+	@$(UNIT) tests/controller
 
 unit-others:
-	@$(PYTEST) tests $(addprefix --ignore=tests/,lab speaker controller herald)
+	@$(UNIT) tests $(addprefix --ignore=tests/,lab speaker controller herald)
+
+properties: $(READY) ## what holds for any input: hypothesis tries many, and stories of two controllers
+	@HERALD_FUZZ_EXAMPLES=$(or $(HERALD_FUZZ_EXAMPLES),200) $(PYTEST) -m hypothesis tests --ignore=tests/lab
 
 lint: $(READY) ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
@@ -99,7 +108,7 @@ $(READY): requirements.lock pyproject.toml
 	    || { echo "The Python packages of requirements.lock can't be had: check the network or pip's index settings and run make again."; exit 1; }
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@# Compiles the tests and all that they import, and gathers what hypothesis reads from their
-	@# sources, so that the first run is as fast as any. Its verdict is that of `make unit`.
+	@# sources, so that the first run is as fast as any. Its verdict is that of `make properties`.
 	@$(PYTEST) -m hypothesis tests --ignore=tests/lab >/dev/null || true
 	@touch $@
 
