@@ -37,6 +37,8 @@ from tests.lab.bgp_lab import (
 
 pytestmark = needs_lab
 SECONDS = 6.0
+LIMIT_S = 80.0
+"""What ExaBGP has is read back each minute, and put right."""
 SECOND_PEER = (
     "router bgp 64513", f"neighbor {SPEAKER6} remote-as 64512",
     "address-family ipv6 unicast", f"neighbor {SPEAKER6} activate", "exit-address-family",
@@ -139,6 +141,15 @@ class Chaos:
         """The routers' sight of what is wanted."""
         return {str(p): {SEEN_AS[name] for name in r.peers} for p, r in self.routes.items()}
 
+    def differences(self) -> dict[str, tuple[set[str], set[str]]]:
+        """What is wanted and what FRR has, where that differs."""
+        wanted, seen = self.wanted(), self.seen()
+        return {
+            prefix: (wanted.get(prefix, set()), seen.get(prefix, set()))
+            for prefix in wanted.keys() | seen.keys()
+            if wanted.get(prefix) != seen.get(prefix)
+        }
+
     def seen(self) -> dict[str, set[str]]:
         """What FRR has, from whom."""
         found = {}
@@ -157,4 +168,8 @@ async def test_whatever_happens_the_router_gets_what_is_wanted(seed: int) -> Non
         lab.wire.start()
         await chaos.run()
 
-        await until(lambda: chaos.seen() == chaos.wanted(), "what is wanted", limit_s=40)
+        try:
+            await until(lambda: not chaos.differences(), "what is wanted", limit_s=LIMIT_S)
+        except AssertionError as error:
+            error.add_note(f"wanted, seen: {chaos.differences()}")
+            raise
