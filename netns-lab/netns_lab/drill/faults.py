@@ -22,6 +22,7 @@ PARTITION_S = 2.0
 OUTAGE_LEAD_S = 1.0
 PROXY_AWAY_S = 2.0
 PROXY_LATE_S = 2.0
+PROXY_SYNC_S = 1.5
 EXIT_LIMIT_S = 30.0
 "A speaker has its whole grace period to hand over."
 BYSTANDERS = ("client", "watcher", "router")
@@ -131,7 +132,9 @@ def endpoint_back(scene: Scene) -> float:
     """
     scene.undo.callback(scene.lab.start_proxy, scene.target)
     # Rules of a backend that was there before would serve the new one, if it got the same address.
+    # kube-proxy's health check knows of its end sooner than its rules, which change once a second.
     scene.rig.wait_unserved(scene.target)
+    time.sleep(PROXY_SYNC_S)
     scene.lab.stop_proxy(scene.target)
     scene.rig.place(scene.rig.nodes)
     at = time.monotonic()
