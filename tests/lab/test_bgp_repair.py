@@ -19,10 +19,10 @@ HOLD_S, KEEPALIVE_S = 9, 3
 
 
 async def announced(lab: BgpLab) -> None:
-    """Have one route in FRR."""
+    """Have one route in FRR, and chosen: it shows a path before it has run its selection."""
     lab.brain.say(peer(), route(VIP))
     lab.brain.start()
-    await until(lambda: lab.frr.route(VIP), "the route in FRR")
+    await until(lambda: lab.frr.route(VIP).get("bestpath"), "the route in FRR")
     await until(lambda: lab.brain.is_up("router"), "the session's report")
 
 
