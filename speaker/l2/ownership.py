@@ -114,12 +114,12 @@ class Ownership:
         self.records.mark_all()
 
     def start_anew(self, cause: Cause) -> None:
-        """Give everything up, to be resumed if nobody else has taken it."""
+        """Give everything up; what was in use is resumed if nobody else has taken it."""
         for record in self.records.by_address.values():
             record.clear_since = None
             if record.role in CLAIMING:
                 self._give_up(record, cause)
-                record.resumable = True
+                record.resumable = record.used  # else a stranger's answer may have been dropped
                 self._table.set(record.address, record.entry)
         self.records.mark_all()
 

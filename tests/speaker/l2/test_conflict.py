@@ -201,3 +201,16 @@ def test_one_stranger_with_many_addresses_is_asked_for_unused_ones_once() -> Non
     probed = [each for _, each in segment.nodes["n1"].actions if isinstance(each, ProbeStranger)]
     assert len([each for each in probed if each.address not in wanted]) == 2
     assert segment.nodes["n1"].answering == set()
+
+
+def test_a_process_that_stood_still_before_its_probes_were_over_probes_anew() -> None:
+    segment = started(1)
+    want(segment)
+    segment.run(0.05)
+    segment.strangers[VIP] = STRANGER
+    (name,) = segment.nodes
+    segment.call(name, "stalled")
+    segment.run(5)
+    assert segment.owners() == set()
+    assert announced(segment) == []
+    assert segment.reports(name, OwnerReport)[-1].state is OwnerState.HELD
