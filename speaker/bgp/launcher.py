@@ -13,6 +13,8 @@ seen to fail in exactly this version, which is therefore pinned:
 * Keepalives are always a third of the hold time. → A neighbour's description may give seconds.
 * Reconnecting backs off up to a minute after an outage of the router. → At most five seconds.
 * A command's routes are taken fifty a turn, and turns are 10 ms apart. → All of a command at once.
+* What waits to be sent is sorted by attributes, so of two changes of one prefix the later may leave
+  first, and nobody notices what the peer is left with. → Only the last change waits.
 * Why a connection failed, or which AS the peer said, is told to nobody. → The event has it.
 * A session that the router ended for BFD is opened again within 15 ms. FRR then still frees what it
   had for the peer, and a dynamic neighbour is left without BFD for good. → After a quarter second.
@@ -44,6 +46,7 @@ from exabgp.reactor.daemon import Daemon
 from exabgp.reactor.loop import Reactor
 from exabgp.reactor.peer import Peer
 from exabgp.reactor.protocol import Protocol
+from exabgp.rib.outgoing import OutgoingRIB
 from exabgp.version import version
 
 MENDED_VERSION = "5.0.15"
@@ -147,6 +150,24 @@ def mend_timers() -> None:
     exabgp.reactor.delay.Delay.increase = increase
 
 
+def keep_last_change() -> None:
+    """Have a change of a prefix take the place of one that waits to be sent.
+
+    ExaBGP does so for withdrawals alone. An announcement that follows another, or a withdrawal, was
+    added to the waiting routes of its attributes, which may have been first in the queue.
+    """
+    add = OutgoingRIB._update_rib
+
+    def replace(self: Anything, change: Anything) -> None:
+        before = self._new_nlri.get(change.index())
+        if before is not None:
+            for waiting in self._new_attr_af_nlri[before.attributes.index()].values():
+                waiting.pop(change.index(), None)
+        add(self, change)
+
+    OutgoingRIB._update_rib = replace
+
+
 def tell_why() -> None:
     """Give the error with the reasons that say too little without it.
 
@@ -183,6 +204,7 @@ def run() -> None:
     mend_reload()
     count_pending()
     mend_timers()
+    keep_last_change()
     tell_why()
     wait_after_bfd_down()
     sys.argv[0] = "exabgp"
