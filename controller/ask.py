@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from controller.outcome import Pending, Reason
 from controller.sharing import Terms, terms_of
 from kube.objects import ANNOTATION_PREFIXES, Address, IPFamilyPolicy, ObjectName, Service
+from kube.quoting import quoted
 
 ADDRESS_POOL = "address-pool"
 LOAD_BALANCER_IPS = "loadBalancerIPs"
@@ -135,7 +136,7 @@ def _requested(service: Service) -> tuple[Address, ...] | Pending:
                 service,
                 Reason.REQUEST_MALFORMED,
                 field,
-                f'invalid address "{entry.strip()}" in "{text}"',
+                f"invalid address {quoted(entry.strip())} in {quoted(text)}",
                 "write one IP address, or one IPv4 and one IPv6 address with a comma between",
             )
         addresses.append(address)

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 from controller.outcome import Pending, Reason
 from kube.objects import Namespace
+from kube.quoting import quoted
 
 QUOTA = "herald.io/address-quota"
 QUOTA_KEYS: Mapping[int, str] = {4: f"{QUOTA}-ipv4", 6: f"{QUOTA}-ipv6"}
+MAX_DIGITS = 18
+"""More than any pool can give; Python refuses to read numbers of thousands of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,12 @@ def quota_of(namespace: Namespace | None) -> Quota | Pending | None:
         text = namespace.annotations.get(key)
         if text is None:
             continue
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
             return Pending(
                 Reason.QUOTA_MALFORMED,
                 f"Namespace {namespace.name}",
                 f"metadata.annotations[{key}]",
-                f'the quota "{text}" of namespace {namespace.name} is not a number',
+                f"the quota {quoted(text)} of namespace {namespace.name} is not a number",
                 "write a whole number such as 10, or remove the annotation",
             )
         limits[key] = int(text)

@@ -15,8 +15,11 @@ from controller.outcome import Assigned, Outcome, Pending, Reason
 from controller.pools import Pool, PoolSet, Refused
 from controller.sharing import SHARE_WITH_NAMESPACES
 from kube.objects import Address, ObjectName
+from kube.quoting import quoted
 from kube.selectors import LabelSelector
 
+MAX_NAME = 253
+"""Of an object: who writes more means none of them."""
 NAMED_HOLDERS = 3
 """How many holders of a full pool a sentence names; the rest is a number."""
 
@@ -62,13 +65,13 @@ def kept_in_doubt(address: Address, refused: Refused) -> Pending:
 def pool_unknown(ask: Ask, pools: PoolSet) -> Pending:
     """Return that the pool asked for does not exist, and which one may be meant."""
     names = sorted(pools.by_name)
-    close = get_close_matches(ask.pool, names, n=1)
+    close = get_close_matches(ask.pool[:MAX_NAME], names, n=1)
     guess = f"did you mean {close[0]}?" if close else f"{_listed('pools are', names, '')}."
     return Pending(
         Reason.POOL_UNKNOWN,
         f"Service {ask.service}",
         POOL_FIELD,
-        f'unknown pool "{ask.pool}"',
+        f"unknown pool {quoted(ask.pool)}",
         f"{guess} Create the pool or correct the annotation",
     )
 
@@ -199,7 +202,9 @@ def obstacle(ask: Ask, address: Address, reason: Reason, holder: Holding) -> Pen
         remedy = "ask for another, or give both Services the same metallb.io/allow-shared-ip"
         return Pending(reason, f"Service {other}", SHARING_FIELD, sentence, remedy)
     if reason is Reason.SHARING_KEY_DIFFERS:
-        sentence = f'{address} is taken by {other} with another sharing key, "{holder.terms.key}"'
+        sentence = (
+            f"{address} is taken by {other} with another sharing key, {quoted(holder.terms.key)}"
+        )
         remedy = "use the same metallb.io/allow-shared-ip on both Services"
         return Pending(reason, place, SHARING_FIELD, sentence, remedy)
     if reason is Reason.BACKENDS_DIFFER:

@@ -6,7 +6,7 @@ import pytest
 
 from controller.explain import explain, explain_all
 from controller.outcome import Assigned, Pending, Reason
-from controller.patches import CONDITION
+from controller.patches import CONDITION, condition_of
 from controller.verdict import STATE_NAME, verdict_of
 from kube.objects import Condition, ObjectName, Pod, Service
 from kube.snapshot import Kind, Snapshot
@@ -292,3 +292,28 @@ def test_one_family_is_not_missing_together() -> None:
     assert "no IPv4 and IPv6 addresses together" in sentence(
         svc("web", families=DUAL, policy="RequireDualStack", pool="first-pool")
     )
+
+
+@pytest.mark.parametrize(
+    ("wish", "remedy"),
+    [
+        pytest.param({"pool": "x" * 5000}, "correct the annotation", id="pool"),
+        pytest.param({"ips": "x" * 5000}, "write one IP address", id="address"),
+        pytest.param({"ips": "192.0.2.1," * 500}, "write one IP address", id="addresses"),
+    ],
+)
+def test_long_annotation_does_not_cut_off_the_remedy(wish: dict[str, str], remedy: str) -> None:
+    web = service("web", created="2", **svc("web", **wish))
+    condition = condition_of(explain(snapshot(web), web.name).outcome)
+
+    assert condition is not None
+    assert remedy in condition.message
+
+
+def test_long_sharing_key_does_not_cut_off_the_remedy() -> None:
+    sharer = service("sharer", created="1", ingress=["192.0.2.11"], **svc("s", key="k" * 5000))
+    web = service("web", created="2", **svc("web", key="l", ips="192.0.2.11"))
+    condition = condition_of(explain(snapshot(sharer, web), web.name).outcome)
+
+    assert condition is not None
+    assert "use the same metallb.io/allow-shared-ip" in condition.message

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from controller.outcome import Assigned, Cause, Reason
+from controller.patches import MAX_MESSAGE
 from tests.builders import node, pool, service
 from tests.controller.cluster import Cluster, addresses
 from tests.controller.steps import DUAL, V6, svc
@@ -189,12 +190,15 @@ def test_full_quota_does_not_hinder_a_move() -> None:
     assert cluster.addresses("a") == ("192.0.2.9",)
 
 
-@pytest.mark.parametrize("text", ["many", "-1", "1.5", "", "١"])
+@pytest.mark.parametrize(
+    "text", ["many", "-1", "1.5", "", "١", pytest.param("9" * 5000, id="5,000 digits")]
+)
 def test_quota_that_is_no_number_refuses(text: str) -> None:
     cluster = Cluster(OPEN).annotate_namespace("default", quota(total=text))
     cluster.put(service("a")).run()
 
     assert cluster.pending("a").reason is Reason.QUOTA_MALFORMED
+    assert len(str(cluster.pending("a"))) < MAX_MESSAGE
 
 
 def test_node_addresses_are_skipped_and_given_only_when_asked_for_with_a_warning() -> None:
