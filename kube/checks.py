@@ -1,5 +1,6 @@
 """Checks that several kinds share, and the list in which faults are collected."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -37,7 +38,7 @@ def by_age(objects: Iterable[ResourceT]) -> list[ResourceT]:
 
 def check_duplicates(findings: Findings, name: ObjectName, path: str, texts: Sequence[str]) -> None:
     """Refuse a list that names something twice."""
-    for text in sorted({text for text in texts if texts.count(text) > 1}):
+    for text in sorted(text for text, count in Counter(texts).items() if count > 1):
         findings.refuse(
             name, path, f'duplicate definition of "{text}": name it once', Reason.DUPLICATE
         )

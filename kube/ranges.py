@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Generic, TypeVar
 
 from kube.objects import Address
+from kube.quoting import quoted
 
 T = TypeVar("T")
 
@@ -95,43 +96,72 @@ def parse_range(text: str) -> AddressRange:
     """Return the range of a CIDR (host bits are masked off, as in MetalLB) or of `start-end`."""
     if "%" in text:
         raise RangeError(
-            f'invalid range "{text}": a zone is one machine\'s own name of a link: write it without'
+            f"invalid range {quoted(text)}: a zone is one machine's own name of a link: "
+            "write it without"
         )
     if "/" in text:
         return _from_cidr(text)
     start, dash, end = text.partition("-")
     if not dash:
         raise RangeError(
-            f'invalid CIDR "{text}": write a CIDR such as {text.strip()}/32 or a range start-end'
+            f"invalid CIDR {quoted(text)}: write a CIDR such as {_example(text)} or a range "
+            "start-end"
         )
     first, last = _bound(start, text), _bound(end, text)
     if first.version != last.version:
-        raise RangeError(f'invalid IP range "{text}": its ends are of different families')
+        raise RangeError(
+            f"invalid IP range {quoted(text)}: its ends are of different families: "
+            "write one range for each family"
+        )
     if int(first) > int(last):
         raise RangeError(
-            f'invalid IP range "{text}": start IP {first} is after the end IP {last}: swap them'
+            f"invalid IP range {quoted(text)}: start IP {first} is after the end IP {last}: "
+            "swap them"
         )
     return AddressRange(first, last)
 
 
 def _from_cidr(text: str) -> AddressRange:
+    address, _, length = text.strip().partition("/")
     try:
-        network = ip_network(text.strip(), strict=False)
-    except ValueError as error:
-        raise RangeError(f'invalid CIDR "{text}": {_fault_of(text.strip())}') from error
+        # `ip_network` alone reads masks too: 10.0.0.0/0.0.0.0 is all there is.
+        network = ip_network(f"{address}/{length}", strict=False) if length.isdecimal() else None
+    except ValueError:
+        network = None
+    if network is None:
+        raise RangeError(f"invalid CIDR {quoted(text)}: {_fault_of(address, length)}")
+    if network.version == 6 and network.prefixlen < 96 and (mapped := _mapped(address)):
+        raise RangeError(
+            f"invalid CIDR {quoted(text)}: an IPv4-mapped address has a length of 96 to 128, "
+            f"and this is a part of IPv6 that has nothing to do with {mapped}: write "
+            f"{mapped}/{min(32, network.prefixlen)}"
+        )
     return AddressRange(network.network_address, network.broadcast_address)
 
 
-def _fault_of(cidr: str) -> str:
+def _fault_of(address: str, length: str) -> str:
     """Return what is wrong with a CIDR, and what to write: Python's words name no remedy."""
-    address, _, length = cidr.partition("/")
     remedy = "write a CIDR such as 192.168.4.0/24 or a range start-end"
     try:
         parsed = ip_address(address)
     except ValueError:
-        return f'"{address}" is not an IP address: {remedy}'
+        return f"{quoted(address)} is not an IP address: {remedy}"
     family = f"an IPv{parsed.version} prefix is 0 to {parsed.max_prefixlen}"
-    return f"the length of {family}, not {length or 'nothing'}: {remedy}"
+    return f"the length of {family}, not {quoted(length) if length else 'nothing'}: {remedy}"
+
+
+def _mapped(address: str) -> IPv4Address | None:
+    parsed = ip_address(address)
+    return parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+
+
+def _example(text: str) -> str:
+    """Return the CIDR that an address alone may mean."""
+    try:
+        parsed = ip_address(text.strip())
+    except ValueError:
+        return "192.168.4.0/24"
+    return f"{parsed}/{parsed.max_prefixlen}"
 
 
 def _bound(text: str, whole: str) -> IPv4Address | IPv6Address:
@@ -139,6 +169,6 @@ def _bound(text: str, whole: str) -> IPv4Address | IPv6Address:
         return ip_address(text.strip())
     except ValueError as error:
         raise RangeError(
-            f'invalid IP range "{whole}": "{text.strip()}" is not an IP address: write a range '
-            "such as 192.168.4.10-192.168.4.20"
+            f"invalid IP range {quoted(whole)}: {quoted(text.strip())} is not an IP address: write "
+            "a range such as 192.168.4.10-192.168.4.20"
         ) from error

@@ -30,12 +30,22 @@ def test_range_is_read(text: str, first: str, last: str) -> None:
     [
         ("", "invalid CIDR"),
         ("10.0.0.1", "write a CIDR such as 10.0.0.1/32"),
-        ("10.0.0.0/33", "invalid CIDR.*length of an IPv4 prefix is 0 to 32, not 33"),
-        ("fd00::/x", "length of an IPv6 prefix is 0 to 128, not x"),
+        ("10.0.0.0/33", 'invalid CIDR.*length of an IPv4 prefix is 0 to 32, not "33"'),
+        ("fd00::/x", 'length of an IPv6 prefix is 0 to 128, not "x"'),
+        ("fd00::/", "length of an IPv6 prefix is 0 to 128, not nothing"),
+        ("10.0.0.0/255.255.255.0", 'length of an IPv4 prefix is 0 to 32, not "255.255.255.0"'),
+        ("10.0.0.0/0.0.0.0", "length of an IPv4 prefix"),
+        ("10.0.0.0/0.0.0.255", "length of an IPv4 prefix"),
+        ("10.0.0.0/-1", "length of an IPv4 prefix"),
+        ("10.0.0.0/٢٤", "length of an IPv4 prefix"),
+        ("::ffff:10.7.0.0/16", "nothing to do with 10.7.0.0: write 10.7.0.0/16"),
+        ("::ffff:10.7.0.0/64", "write 10.7.0.0/32"),
+        ("fd00::1", "write a CIDR such as fd00::1/128"),
+        ("gateway", "write a CIDR such as 192.168.4.0/24"),
         ("10.0.0.300/24", '"10.0.0.300" is not an IP address: write a CIDR such as 192.168.4.0/24'),
         ("10.0.0.0/24/8", "invalid CIDR.*write"),
         ("10.0.0.9-10.0.0.1", "swap them"),
-        ("10.0.0.1-fd00::1", "different families"),
+        ("10.0.0.1-fd00::1", "different families: write one range for each"),
         ("10.0.0.1-x", 'invalid IP range.*"x" is not an IP address: write'),
         ("a-b", "invalid IP range"),
         ("10.0.0.1-10.0.0.2-10.0.0.3", "invalid IP range"),
@@ -44,6 +54,14 @@ def test_range_is_read(text: str, first: str, last: str) -> None:
 def test_bad_range_says_what_to_write(text: str, words: str) -> None:
     with pytest.raises(RangeError, match=words):
         parse_range(text)
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "x" * 5000 + "/24", "10.0.0.0/" + "9" * 5000])
+def test_long_text_does_not_cut_off_the_remedy(text: str) -> None:
+    with pytest.raises(RangeError, match="write a CIDR") as caught:
+        parse_range(text)
+
+    assert len(str(caught.value)) < 500
 
 
 V4 = st.integers(0, 400)
