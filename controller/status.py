@@ -19,12 +19,16 @@ class PoolCount:
     used_v6: int
 
     def status(self) -> Json:
-        """Return `IPAddressPool.status`, whose fields hold 64 bits."""
+        """Return `IPAddressPool.status`, whose fields hold 64 bits.
+
+        Addresses that are still held though the pool avoids them now are no longer counted in its
+        total: fewer than none are never left.
+        """
         return {
             "assignedIPv4": self.used_v4,
             "assignedIPv6": self.used_v6,
-            "availableIPv4": min(self.total_v4, MAX_INT64) - self.used_v4,
-            "availableIPv6": min(self.total_v6, MAX_INT64) - self.used_v6,
+            "availableIPv4": max(0, min(self.total_v4, MAX_INT64) - self.used_v4),
+            "availableIPv6": max(0, min(self.total_v6, MAX_INT64) - self.used_v6),
         }
 
 

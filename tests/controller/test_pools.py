@@ -12,8 +12,8 @@ from controller.pools import MAX_INT64, Pool, PoolSet
 from controller.status import count_pools
 from controller.view import outlook_of
 from kube.snapshot import Kind, Snapshot
-from tests.builders import pool
-from tests.controller.cluster import pool_name
+from tests.builders import pool, service
+from tests.controller.cluster import Cluster, pool_name
 
 
 def pools(*resources: Any) -> PoolSet:
@@ -78,6 +78,19 @@ def test_status_of_a_pool_beyond_64_bits_stays_inside_them() -> None:
         "availableIPv4": 4,
         "availableIPv6": MAX_INT64,
     }
+
+
+def test_addresses_still_held_that_a_pool_avoids_now_are_not_counted_as_less_than_none_left() -> (
+    None
+):
+    cluster = Cluster(pool("p", "1.2.3.0/31"))
+    cluster.put(service("a", created="1"), service("b", created="2")).run()
+
+    cluster.replace_pools(pool("p", "1.2.3.0/31", avoidBuggyIPs=True)).run()
+
+    [count] = count_pools(cluster.planner.ledger)
+    assert (count.total_v4, count.used_v4) == (1, 2)
+    assert count.status()["availableIPv4"] == 0
 
 
 def test_pinned_pools_come_first_by_priority_then_name_and_unset_is_last() -> None:
