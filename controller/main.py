@@ -158,7 +158,7 @@ async def _control(flags: argparse.Namespace, stop: asyncio.Event) -> None:
             reconciler.on_change(snapshot, changes)
 
         watcher = Watcher(client, selections(flags.namespace), on_change, echo=reconciler.echo)
-        registry.register(AllocatorCollector(lambda: _reading(reconciler, watcher)))
+        registry.register(AllocatorCollector(lambda: reading(reconciler, watcher)))
         pages = serving(
             Pages(ready=reconciler.readiness),
             registry,
@@ -197,12 +197,12 @@ async def _run_until(
             task.cancel()
 
 
-def _reading(reconciler: Reconciler, watcher: Watcher) -> Reading:
-    outlook = reconciler.outlook
+def reading(reconciler: Reconciler, watcher: Watcher) -> Reading:
+    """Return what the metrics show now; a replica that only waits has its configuration too."""
     return Reading(
         planner=reconciler.planner,
-        config_loaded=outlook is not None,
-        faults=outlook.faults if outlook is not None else (),
+        config_loaded=not reconciler.readiness(),
+        faults=reconciler.faults,
         updates=dict(reconciler.writes),
         write_errors=reconciler.write_errors,
         unwritten=reconciler.unwritten,

@@ -88,9 +88,9 @@ class Reconciler:
         return self._planner
 
     @property
-    def outlook(self) -> Outlook | None:
-        """What was planned on."""
-        return self._outlook
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with the pools; empty while another replica leads and looks."""
+        return self._outlook.faults if self._planner and self._outlook else ()
 
     @property
     def writes(self) -> dict[str, int]:

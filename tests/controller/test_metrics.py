@@ -2,19 +2,24 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from controller.main import reading, selections
 from controller.metrics import AllocatorCollector, Reading
 from controller.status import count_pools
+from kube.driver import Watcher
 from kube.faults import Fault
 from kube.faults import Reason as FaultReason
 from kube.snapshot import Kind
 from tests.builders import pool, service
 from tests.controller.cluster import Cluster, pool_name
+from tests.controller.live import NAMESPACE, Leads, controlling, live
 from tests.controller.steps import svc
+from tests.waiting import until
 
 
 def page(reading: Reading) -> set[str]:
@@ -88,6 +93,30 @@ def test_follower_says_so() -> None:
     )
     assert "metallb_k8s_client_config_loaded_bool 0.0" in found
     assert 'herald_watch_breaks_total{kind="Service"} 2.0' in found
+
+
+async def test_only_the_leader_tells_of_refused_pools_and_no_replica_seems_to_lack_them(
+    tmp_path: Path,
+) -> None:
+    """Both replicas are scraped: an alarm must not come from the one that only waits."""
+    leads = Leads(leads=False)
+    async with live(tmp_path) as there, controlling(there, leads) as (reconciler, client):
+        await there.create_pool("wrong", "192.168.4.20-192.168.4.10")
+
+        def found() -> set[str]:
+            watcher = Watcher(client, selections(NAMESPACE), reconciler.on_change)
+            return page(reading(reconciler, watcher))
+
+        await until(lambda: "metallb_k8s_client_config_loaded_bool 1.0" in found())
+        assert "herald_controller_leading 0.0" in found()
+        leads.now = True
+        reconciler.on_role(None)
+        await until(lambda: "metallb_k8s_client_config_stale_bool 1.0" in found())
+        leads.now = False
+        reconciler.on_role(None)
+
+        assert "metallb_k8s_client_config_stale_bool 0.0" in found()
+        assert "metallb_k8s_client_config_loaded_bool 1.0" in found()
 
 
 def test_refused_pools_are_counted_by_reason() -> None:
