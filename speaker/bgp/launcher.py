@@ -150,13 +150,13 @@ def mend_timers() -> None:
     exabgp.reactor.delay.Delay.increase = increase
 
 
-def keep_last_change() -> None:
+def keep_last_change(queue: Anything = OutgoingRIB) -> None:
     """Have a change of a prefix take the place of one that waits to be sent.
 
     ExaBGP does so for withdrawals alone. An announcement that follows another, or a withdrawal, was
     added to the waiting routes of its attributes, which may have been first in the queue.
     """
-    add = OutgoingRIB._update_rib
+    add = queue._update_rib
 
     def replace(self: Anything, change: Anything) -> None:
         before = self._new_nlri.get(change.index())
@@ -165,7 +165,7 @@ def keep_last_change() -> None:
                 waiting.pop(change.index(), None)
         add(self, change)
 
-    OutgoingRIB._update_rib = replace
+    queue._update_rib = replace
 
 
 def tell_why() -> None:

@@ -1,6 +1,5 @@
 """What the launcher mends in ExaBGP's queue of updates, with ExaBGP's own."""
 
-import logging
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from exabgp.bgp.message.update.attribute.attributes import Attributes
 from exabgp.bgp.message.update.attribute.med import MED
 from exabgp.bgp.message.update.nlri.cidr import CIDR
 from exabgp.bgp.message.update.nlri.inet import INET
-from exabgp.logger.option import option
+from exabgp.logger import log
 from exabgp.protocol.family import AFI, SAFI
 from exabgp.protocol.ip import IP, IPv4
 from exabgp.rib.change import Change
@@ -21,13 +20,16 @@ FAMILY = (AFI.ipv4, SAFI.unicast)
 GONE = -1
 
 
+class Queue(OutgoingRIB):  # type: ignore[misc]  # ExaBGP has no types
+    """A queue of its own, so that the launcher mends no other."""
+
+
 @pytest.fixture
-def rib(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a queue as the launcher has it; nothing of ExaBGP's is changed afterwards."""
-    monkeypatch.setattr(option, "logger", logging.getLogger("exabgp"))
-    monkeypatch.setattr(OutgoingRIB, "_update_rib", OutgoingRIB._update_rib)
-    keep_last_change()
-    return OutgoingRIB(True, [FAMILY])
+def rib() -> Any:
+    """Return a queue as the launcher has it."""
+    log.silence()
+    keep_last_change(Queue)
+    return Queue(True, [FAMILY])
 
 
 def change(prefix: str, med: int) -> Any:
