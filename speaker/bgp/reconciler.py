@@ -13,6 +13,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from speaker.bgp import commands
 from speaker.bgp.commands import Negotiated, Session
@@ -173,30 +174,48 @@ class Reconciler:
         for selector in leaving:  # with graceful restart a closed session alone keeps its routes
             await self._ask(commands.clear(selector))
         await self._flush(leaving)
-        answer = await self._exabgp.reload(plan.config)
+        try:
+            answer = await self._exabgp.reload(plan.config)
+        except PipeError:
+            self._load_again()
+            raise
         self._loaded, self.trouble = plan, ""
         self.counters["reloads_total"] += 1
         if not answer.ok:
             self._count("refused_configs_total", "exabgp-refused-its-config", answer.error)
             self.delta.forget(before - after)
-            await self._find_refused()
+            if not await self._find_refused():
+                self._load_again(AFTER_REFUSAL_S)
             return
         self.sessions.keep(after)
         self.delta.forget(before ^ after)
-        await self._settle(after)
+        if not await self._settled(after):
+            self._load_again(FLUSH_LIMIT_S)
 
-    async def _settle(self, selectors: set[str]) -> None:
+    def _load_again(self, pause_s: float = 0.0) -> None:
+        """Have the config loaded again: which neighbours ExaBGP has is not known.
+
+        A plan that is the one before would else change nothing, though ExaBGP may have another.
+        """
+        self._loaded = replace(self._loaded, config="")
+        self._reload_at = self._now + pause_s
+
+    async def _settled(self, selectors: set[str]) -> bool:
         """Wait until those that left are dropped: one that came back would be dropped too."""
         ends = self._now + FLUSH_LIMIT_S
-        while self._now < ends:
-            if set(await self._pending()) == selectors:
-                return
+        while set(await self._pending()) != selectors:
+            if self._now >= ends:
+                return False
             await asyncio.sleep(FLUSH_POLL_S)
+        return True
 
-    async def _find_refused(self) -> None:
-        """Find the neighbours that ExaBGP would refuse, so that they alone are left out."""
+    async def _find_refused(self) -> bool:
+        """Find the neighbours that ExaBGP would refuse, so that they alone are left out.
+
+        Returns whether there are any.
+        """
         if await self._exabgp.validate(render([])):
-            return  # it refuses everything: no neighbour's fault
+            return False  # it refuses everything: no neighbour's fault
         found = {}
         for neighbour in self.plan.neighbours.values():
             words = await self._exabgp.validate(render([neighbour]))
@@ -206,6 +225,7 @@ class Reconciler:
                 LOG.error("exabgp-refuses-peer", extra={"fields": fields})
         self.refused = {**self.refused, **found}
         self._refused_until = self._now + REFUSED_AGAIN_S
+        return bool(found)
 
     async def _change_routes(self) -> bool:
         batch = self.delta.next_batch()
