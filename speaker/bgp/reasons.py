@@ -12,6 +12,9 @@ _NOTIFICATION = re.compile(r"notification (sent|received) \((\d+),(\d+)\)(.*)")
 _CONNECTION = "closing connection"
 _BROKEN = "Broken TCP connection"
 _CLOSED = "the TCP connection was closed by the remote end"
+_RESET = "[Errno ECONNRESET]"
+"It was closed by the remote end, with something of ours unread."
+
 _THEIR_ASN = re.compile(r"ASN in OPEN \((\d+)\)")
 _BAD_PEER_AS = (2, 2)
 
@@ -81,7 +84,7 @@ def _connection(reason: str, neighbour: Neighbour) -> str:
     what, _, error = reason.partition(": ")
     if what != _CONNECTION:
         return reason
-    if error == _CLOSED:
+    if error == _CLOSED or _RESET in error:
         return f"{neighbour.address} closed the connection without a word"
     words = f"{no_answer(neighbour)}: is the peer there, and does it listen for this node?"
     return words if error in ("", _BROKEN) else f"the connection failed: {error}"

@@ -55,6 +55,12 @@ from tests.speaker.bgp.samples import neighbour
             id="closed",
         ),
         pytest.param(
+            "closing connection: issue reading on the socket: [Errno ECONNRESET] [Errno 104]"
+            " Connection reset by peer",
+            "10.9.0.2 closed the connection without a word",
+            id="reset",
+        ),
+        pytest.param(
             "closing connection: could not bind",
             "the connection failed: could not bind",
             id="another failure",
