@@ -34,6 +34,10 @@ REFUSED_AGAIN_S = 60.0
 "Then a neighbour that was refused is tried again: it costs no session anything."
 
 FLUSH_LIMIT_S = 0.5
+LAST_FLUSH_LIMIT_S = 2.0
+"""Of a process that leaves: nothing else waits for it, and what has not left stays at a router with
+graceful restart. The process itself ends a second later."""
+
 FLUSH_POLL_S = 0.01
 RESTART_PAUSES_S = (0.0, 0.1, 0.5, 2.0, 5.0)
 "By failures in a row; one that had run for `STEADY_S` begins the count anew."
@@ -119,7 +123,7 @@ class Reconciler:
         """Read back whether every route has gone, from ExaBGP and from the wire."""
         if self._exabgp.attached:
             try:
-                await self._flush(self.sessions.up)
+                await self._flush(self.sessions.up, LAST_FLUSH_LIMIT_S)
                 await self._read_back()
             except (PipeError, ExaBgpError) as error:
                 self._count("exabgp_lost_total", "exabgp-lost", error)
@@ -283,15 +287,16 @@ class Reconciler:
         _, lines = await self._exabgp.ask(commands.SHOW_PENDING)
         return commands.parse_pending(lines)
 
-    async def _flush(self, selectors: Iterable[str]) -> None:
+    async def _flush(self, selectors: Iterable[str], limit_s: float = FLUSH_LIMIT_S) -> None:
         """Wait until the neighbours' updates have left, but not for long."""
         waited = set(selectors)
-        ends = self._now + FLUSH_LIMIT_S
-        while waited and self._now < ends:
+        ends = self._now + limit_s
+        while waited:
             pending = await self._pending()
             waited = {selector for selector in waited if pending.get(selector)}
-            if waited:
-                await asyncio.sleep(FLUSH_POLL_S)
+            if not waited or self._now >= ends:
+                return
+            await asyncio.sleep(FLUSH_POLL_S)
 
     def _count(self, counter: str, event: str, why: object) -> None:
         self.counters[counter] += 1

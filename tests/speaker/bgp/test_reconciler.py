@@ -1,12 +1,13 @@
 """Configs whose load is answered late or not at all: real steps, and a stand-in for ExaBGP."""
 
+import asyncio
 from typing import cast
 
 from speaker.bgp import commands
-from speaker.bgp.commands import Reloaded
+from speaker.bgp.commands import Reloaded, Session
 from speaker.bgp.plan import Plan, Planner, World
 from speaker.bgp.process import ExaBgp, PipeError
-from speaker.bgp.reconciler import Reconciler
+from speaker.bgp.reconciler import FLUSH_LIMIT_S, Reconciler
 from speaker.seam.messages import PeerIntent
 from tests.speaker.bgp.samples import PATH, ROUTER, peer
 
@@ -32,6 +33,9 @@ class ExaBgpStandIn:
         "Not dropped yet; what a config says of them is lost."
         self.drops_late = False
         self.dies_while_loading = False
+        self.waiting = 0
+        "Updates that have not left, as it said last."
+        self.sent_at = 0.0
 
     async def start(self, config: str) -> None:
         self.attached = self.alive = True
@@ -52,8 +56,9 @@ class ExaBgpStandIn:
     async def ask(self, command: str) -> tuple[bool, list[str]]:
         if command != commands.SHOW_PENDING:
             return True, []
+        self.waiting = int(asyncio.get_running_loop().time() < self.sent_at)
         there = self.neighbours | self.leaving
-        return True, [f"pending 0 {name} family-allowed in-open" for name in there]
+        return True, [f"pending {self.waiting} {name} family-allowed in-open" for name in there]
 
 
 async def follow(reconciler: Reconciler, plan: Plan) -> None:
@@ -82,3 +87,15 @@ async def test_a_neighbour_that_comes_back_before_it_was_dropped_is_there_in_the
     await follow(reconciler, ALONE)
     while exabgp.neighbours != SELECTORS[BOTH.config]:
         await follow(reconciler, BOTH)
+
+
+async def test_what_a_slow_exabgp_has_not_sent_is_waited_for_at_the_end() -> None:
+    exabgp = ExaBgpStandIn()
+    reconciler = Reconciler(cast(ExaBgp, exabgp))
+    await follow(reconciler, ALONE)
+    [selector] = ALONE.selectors
+    reconciler.hear(Session(selector, "up"))
+    exabgp.sent_at = asyncio.get_running_loop().time() + 1.3 * FLUSH_LIMIT_S
+
+    assert await reconciler.is_empty()
+    assert exabgp.waiting == 0
