@@ -5,16 +5,22 @@ import inspect
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
 from controller.admission.review import KINDS
 from controller.admission.trust import CONFIGURATION, host_of
-from controller.admission.webhook import PATH
+from controller.admission.webhook import PATH, gauge_expiry
+from controller.metrics import AllocatorCollector, Reading
+from controller.planner import Planner
 from kube.api import RESOURCES
+from tests.speaker.brain.readings import families
 
 ROOT = Path(__file__).parent.parent
 MANIFESTS = ROOT / "manifests"
@@ -152,6 +158,7 @@ def test_webhook_asks_the_controllers_about_every_kind_that_people_write() -> No
     policy = one("NetworkPolicy", "base/networkpolicy.yaml")
     let_in = {each["port"] for rule in policy["spec"]["ingress"] for each in rule["ports"]}
     assert let_in == set(ports.values())
+    assert policy["spec"]["egress"] == [{"ports": [{"protocol": "TCP"}]}], "the server has any port"
 
     configuration = one("ValidatingWebhookConfiguration", "base/webhook.yaml")
     assert configuration["metadata"]["name"] == CONFIGURATION
@@ -175,23 +182,75 @@ def test_webhook_asks_the_controllers_about_every_kind_that_people_write() -> No
     assert judged == written | {("DELETE", "v1beta1", "bfdprofiles")}
 
 
-def test_metrics_of_alerts_and_dashboard_are_made_by_somebody() -> None:
-    folder = MANIFESTS / "components/monitoring"
-    texts = (folder / "rules.yaml").read_text() + (folder / "herald.json").read_text()
-    asked = set(re.findall(r"\b(?:metallb|herald)_[a-z0-9_]+", texts))
-    sources = [*(ROOT / "controller").rglob("*.py"), *(ROOT / "speaker").rglob("*.py")]
-    code = "\n".join(path.read_text() for path in sources)
-    for name in asked:
-        # A pool's gauges are named by a prefix and the part of a table.
-        part = name.removeprefix("metallb_allocator_").removesuffix("_total")
-        assert name in code or name.removesuffix("_total") in code or f'"{part}' in code, name
+TARGET = {"node", "namespace", "pod", "container", "service", "endpoint", "job", "instance"}
+"""Labels that Prometheus gives what it scrapes; `node` by the ServiceMonitor."""
+METRIC = re.compile(r"\b(?:metallb|herald)_[a-z0-9_]+")
+BOARD = json.loads((MANIFESTS / "components/monitoring/herald.json").read_text())
+
+
+def exposed() -> dict[str, set[str]]:
+    """The metrics that are scraped, as they are called there, with their labels."""
+    planner = Planner(None)
+    registry = CollectorRegistry()
+    gauge_expiry(registry, lambda: None)
+    of_controller = AllocatorCollector(lambda: Reading(planner)).collect()
+    every: Iterable[Metric] = (*of_controller, *families().values(), *registry.collect())
+    return {
+        each.name + ("_total" if each.type == "counter" else ""): set(
+            getattr(each, "_labelnames", ())
+        )
+        for each in every
+    }
+
+
+def queries() -> list[tuple[str, str]]:
+    """Each query of an alert or a panel, with the text that shows its labels."""
+    rules = one("PrometheusRule", "components/monitoring/rules.yaml")["spec"]["groups"]
+    alerts = [
+        (rule["expr"], rule["annotations"]["description"])
+        for group in rules
+        for rule in group["rules"]
+    ]
+    targets = [target for panel in BOARD["panels"] for target in panel["targets"]]
+    return alerts + [(each["expr"], each["legendFormat"]) for each in targets]
+
+
+@pytest.mark.parametrize(("query", "shown"), queries())
+def test_query_asks_for_what_is_scraped_by_labels_that_it_has(query: str, shown: str) -> None:
+    metrics = exposed()
+    names = METRIC.findall(query)
+    assert names
+    assert set(names) <= set(metrics)
+    has = set.intersection(*(metrics[name] for name in names)) | TARGET
+    grouped = re.findall(r"\b(?:by|on) \(([^)]*)\)", query)
+    chosen = {label.strip() for each in grouped for label in each.split(",")}
+    assert chosen <= has
+    labels = set(re.findall(r"{{ ?(?:\$labels\.)?([a-z]+) ?}}", shown))
+    assert labels <= (chosen if query.startswith(("max by", "min by", "sum by", "count")) else has)
+
+
+def test_prometheus_finds_both_daemons_by_their_services() -> None:
+    monitor = one("ServiceMonitor", "components/monitoring/servicemonitors.yaml")
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    (endpoint,) = monitor["spec"]["endpoints"]
+    services = objects("components/monitoring/services.yaml")
+    assert [each["metadata"]["name"] for each in services] == [
+        "herald-controller-metrics",
+        "herald-speaker-metrics",
+    ]
+    for service, path in zip(services, ("controller", "speaker"), strict=True):
+        assert wanted <= service["metadata"]["labels"].items()
+        (port,) = service["spec"]["ports"]
+        assert (port["name"], port["targetPort"]) == (endpoint["port"], 9130)
+        (workload,) = (o for o in objects(f"base/{path}.yaml") if "template" in o.get("spec", {}))
+        labels = workload["spec"]["template"]["metadata"]["labels"]
+        assert service["spec"]["selector"].items() <= labels.items()
 
 
 def test_dashboard_is_whole() -> None:
-    board = json.loads((MANIFESTS / "components/monitoring/herald.json").read_text())
-    ids = [panel["id"] for panel in board["panels"]]
+    ids = [panel["id"] for panel in BOARD["panels"]]
     assert len(ids) == len(set(ids))
-    assert all(panel["targets"] and panel["title"] for panel in board["panels"])
+    assert all(panel["targets"] and panel["title"] for panel in BOARD["panels"])
 
 
 def test_container_image_copies_and_starts_what_exists() -> None:

@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    UntypedMetricFamily,
+)
 
 from kube.snapshot import Kind
 from speaker.brain.home import Homes
@@ -32,7 +37,10 @@ METALLB_L2 = {
     "herald_wire_address_answers": "metallb_layer2_responses_sent",
     "herald_wire_address_gratuitous": "metallb_layer2_gratuitous_sent",
 }
-"Counters of wire, by address, that MetalLB has under another name."
+"""Counters of wire, by address, that MetalLB has under another name.
+
+Without a type: behind the name of a counter our library writes `_total`, and theirs have none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ def _announced(state: State, reports: Reports) -> Metric:
 
 def _layer2(tallies: Tallies) -> Iterator[Metric]:
     for ours, theirs in METALLB_L2.items():
-        family = CounterMetricFamily(theirs, f"As {ours} of wire.", labels=("ip",))
+        family = UntypedMetricFamily(theirs, f"As {ours} of wire.", labels=("ip",))
         for name, value in tallies.wire.items():
             metric, _, label = name.partition(":ip=")
             if metric == ours and label:
@@ -151,7 +159,11 @@ def _configuration(state: State, reports: Reports, tallies: Tallies) -> Iterator
     yield family
     missing = {kind.value: 1 for kind in state.snapshot.unavailable}
     yield _gauge("herald_kind_unavailable", "Kinds that cannot be watched.", "kind", missing)
-    connected = {name: int(there) for name, there in reports.connected.items()}
+    # An installation for L2 alone has no bgp, and lacks none while there is no BGPPeer.
+    missed = {"wire", *(("bgp",) if reports.peers else ())}
+    connected = {
+        name: int(there) for name, there in reports.connected.items() if there or name in missed
+    }
     yield _gauge("herald_seam_connected", "Other processes there.", "process", connected)
     requests = CounterMetricFamily(
         "herald_api_requests", "Requests to the API server.", labels=("verb", "status")
