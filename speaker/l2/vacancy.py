@@ -116,9 +116,14 @@ def clash(ground: Ground, record: Record, now: float) -> Blocked | None:
     if now >= record.hold_until:
         return None
     winner = ground.neighbours.by_node.get(record.lost_to or "")
-    if winner is not None and winner.standing is not Standing.DEAD:
-        return Blocked(Cause.CLASH_LOST, record.hold_until)
-    return None
+    if winner is None or winner.standing is Standing.DEAD:
+        return None
+    claim = record.claims.get(winner.node)
+    if winner.standing is Standing.TWO_WAY and (
+        claim is None or ground.relieved(winner.node, claim)
+    ):
+        return None
+    return Blocked(Cause.CLASH_LOST, record.hold_until)
 
 
 def lifeless(ground: Ground, _record: Record, now: float) -> Blocked | None:

@@ -106,6 +106,33 @@ def test_partition_after_partition_is_served_on_both_sides() -> None:
         assert len(segment.owners()) == 1
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_loser_takes_at_once_what_the_winner_gives_up(count: int) -> None:
+    segment = settled(count)
+    cut_off_owner(segment)
+    segment.run(3)
+    segment.heal()
+    segment.run(1)
+    begun, winner = segment.now, segment.owner()
+    segment.call(winner, "set_intent", intent(fit=False))
+    segment.run(3)
+    assert segment.owners().isdisjoint({winner})
+    assert segment.gaps(VIP, begun) == []
+
+
+def test_the_loser_relieves_a_winner_that_drains() -> None:
+    segment = settled(2)
+    cut_off_owner(segment)
+    segment.run(3)
+    segment.heal()
+    segment.run(1)
+    begun, winner = segment.now, segment.owner()
+    segment.call(winner, "drain", begun + 2)
+    segment.run(3)
+    assert segment.owners().isdisjoint({winner})
+    assert segment.gaps(VIP, begun) == []
+
+
 def test_a_returning_node_takes_nothing_back() -> None:
     segment = settled()
     owner = segment.owner()
