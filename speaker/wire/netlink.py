@@ -4,6 +4,7 @@ Reading needs no capability. A dump takes a socket of its own and is answered by
 the call, so it is read at once; changes come on the monitor's socket.
 """
 
+import errno
 import socket
 import struct
 from collections.abc import Mapping
@@ -56,16 +57,24 @@ class Monitor:
         self.table.links = table.links
 
     def read(self) -> bool:
-        """Take in what the kernel tells; tell whether a link is different now."""
-        changed = False
+        """Take in what the kernel tells; tell whether a link is different now.
+
+        When it tells that changes were lost, everything is read anew, but only once the queue is
+        empty: what lies there is older, and until then the kernel adds nothing to it.
+        """
+        changed = lost = False
         while True:
             try:
                 received = self._socket.recv(_DATAGRAM)
             except BlockingIOError:
-                return changed
-            except OSError:  # ENOBUFS: changes were lost, so what is known may be wrong
-                self.reload()
-                return True
+                if lost:
+                    self.reload()
+                return changed or lost
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                lost = True
+                continue
             for event in parse_netlink(received):
                 changed |= self.table.apply(event)
 
