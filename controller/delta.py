@@ -2,8 +2,9 @@
 
 Per object one write at a time. An address changes hands only after the API server has taken the
 write of the Service that gives it up: so no two statuses show it at once, not even for a moment,
-and no speaker sees both. What a write returned counts as shown until the watch has caught up; which
-of the two tells of a version first does not matter, and the other one need not parse it again.
+and no speaker sees both. Of Services that wait for each other's one goes without for that moment,
+or they would wait for ever. What a write returned counts as shown until the watch has caught up;
+which of the two tells of a version first does not matter, and the other need not parse it again.
 """
 
 from collections import deque
@@ -12,8 +13,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from controller.news import News
+from controller.numbers import version_of
 from controller.outcome import Assigned, Outcome, Pending
 from controller.patches import patch_for
+from controller.showing import Showing, waits_for_itself
 from kube.objects import Address, Json, ObjectError, ObjectName, Service
 from kube.parsing import parse_service
 
@@ -46,6 +49,10 @@ class _Desire:
     rejected: Pending | None = None
     "Shown instead while the API server calls a status with the outcome invalid."
 
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return self.outcome.addresses if isinstance(self.outcome, Assigned) else ()
+
 
 class Delta:
     """What shall be, what is, and what is under way."""
@@ -53,7 +60,7 @@ class Delta:
     def __init__(self) -> None:
         self._desired: dict[ObjectName, _Desire] = {}
         self._shown: dict[ObjectName, Service] = {}
-        self._showing: dict[Address, set[ObjectName]] = {}
+        self._showing = Showing()
         self._queue: deque[ObjectName] = deque()
         self._queued: set[ObjectName] = set()
         self._again: deque[ObjectName] = deque()
@@ -84,7 +91,7 @@ class Delta:
             return
         if service is known:
             return
-        if known is not None and not surely and _version(service) < _version(known):
+        if known is not None and not surely and version_of(service) < version_of(known):
             return
         self._show(name, service)
         self._enqueue(name)
@@ -161,6 +168,9 @@ class Delta:
             if write.body:
                 self._under_way.add(name)
                 limit -= 1
+            yield write
+        if limit > 0 and not self._under_way and (write := self._end_of_circle(when, latest)):
+            self._under_way.add(write.service)
             yield write
 
     def _take_next(self, *, probing: bool) -> ObjectName:
@@ -278,13 +288,11 @@ class Delta:
         rejected = name in self._retries
         if rejected and desire.rejected is None:
             return None
-        if latest is not None and _version(latest) > _version(service):
-            self._show(name, latest)
-            service = latest
+        service = self._newest(service, latest)
         if rejected and desire.rejected is not None:
             body = patch_for(service, desire.rejected, when)
             return Write(name, body, (), desire.outcome, excuse=True) if body else None
-        if self._must_wait(name, desire.outcome):
+        if self._awaited(name) is not None:
             self._blocked.add(name)
             return None
         body = patch_for(service, desire.outcome, when, fresh=desire.fresh)
@@ -298,42 +306,43 @@ class Delta:
             self._queued.add(name)
             self._queue.append(name)
 
-    def _must_wait(self, name: ObjectName, outcome: Outcome) -> bool:
-        """Tell whether an address to be shown is still shown by one that shall lose it."""
-        if not isinstance(outcome, Assigned):
-            return False
-        for address in outcome.addresses:
-            for other in self._showing.get(address, ()):
+    def _newest(self, service: Service, latest: Service | None) -> Service:
+        if latest is None or version_of(latest) <= version_of(service):
+            return service
+        self._show(service.name, latest)
+        return latest
+
+    def _awaited(self, name: ObjectName) -> ObjectName | None:
+        """Return one that still shows an address which it shall lose to the Service, or None."""
+        desire = self._desired.get(name)
+        for address in desire.addresses if desire else ():
+            for other in self._showing.by(address):
                 if other != name and not self._shall_have(other, address):
-                    return True
-        return False
+                    return other
+        return None
+
+    def _end_of_circle(self, when: str, latest: Mapping[ObjectName, Service]) -> Write | None:
+        """Return the write by which one Service of a circle gives up what it shows, or None."""
+        for name in sorted(self._blocked - self._retries.keys()):
+            if waits_for_itself(name, self._awaited):
+                service = self._newest(self._shown[name], latest.get(name))
+                body = patch_for(service, Assigned((), ""), when)
+                return Write(name, body, (), self._desired[name].outcome) if body else None
+        return None
 
     def _shall_have(self, name: ObjectName, address: Address) -> bool:
         desire = self._desired.get(name)
-        if desire is None:
-            # Another class's Service, or one not planned for yet: not ours to wait for.
-            return True
-        return isinstance(desire.outcome, Assigned) and address in desire.outcome.addresses
+        # Another class's Service, or one not planned for yet: not ours to wait for.
+        return desire is None or address in desire.addresses
 
     def _show(self, name: ObjectName, service: Service | None) -> None:
         before = self._shown.pop(name, None)
         self._answered.discard(name)
-        if before is not None and before.ingress != (service.ingress if service else ()):
+        had, has = (each.ingress if each else () for each in (before, service))
+        if had != has:
             for waiting in self._blocked:
                 self._enqueue(waiting)
             self._blocked.clear()
-        for address in before.ingress if before else ():
-            showing = self._showing[address]
-            showing.discard(name)
-            if not showing:
-                del self._showing[address]
-        if service is None:
-            return
-        self._shown[name] = service
-        for address in service.ingress:
-            self._showing.setdefault(address, set()).add(name)
-
-
-def _version(service: Service) -> int:
-    version = service.resource_version
-    return int(version) if version.isdigit() else 0
+        self._showing.replace(name, had, has)
+        if service is not None:
+            self._shown[name] = service

@@ -7,6 +7,7 @@ was just given; nor more, or a Service that is gone would claim the address that
 
 from collections.abc import Iterable, Mapping
 
+from controller.numbers import to_number, version_of
 from kube.objects import ObjectName, Service
 
 PATIENCE_S = 30.0
@@ -24,7 +25,7 @@ class Floor:
         now: float = 0.0,
     ) -> None:
         self._listed = {service.name: service for service in listed}
-        self._version = _number(version)
+        self._version = to_number(version)
         self._gone = {
             name
             for name, service in (watched or {}).items()
@@ -78,12 +79,8 @@ class Floor:
         return names
 
     def _later(self, service: Service) -> bool:
-        return _number(service.resource_version) > self._version
+        return version_of(service) > self._version
 
 
 def _reached(watched: Service, listed: Service) -> bool:
-    return _number(watched.resource_version) >= _number(listed.resource_version)
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdigit() else 0
+    return version_of(watched) >= version_of(listed)

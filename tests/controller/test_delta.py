@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from controller.delta import RETRY_AFTER_REJECTION_S, RETRY_S, Delta, Write
 from controller.outcome import Assigned, Pending, Reason
 from controller.patches import CONDITION
@@ -71,6 +73,76 @@ def test_deletion_of_the_old_owner_is_as_good_as_its_write() -> None:
     delta.observe(name("old"), None)
 
     assert names(due(delta)) == ["new"]
+
+
+def circle(*texts: str) -> Delta:
+    """Services that show an address each and shall have the next one's, the last the first's."""
+    delta = Delta()
+    for number, text in enumerate(texts):
+        delta.observe(name(text), shown(text, ingress=[f"192.0.2.{number}"]))
+    for number, text in enumerate(texts):
+        after = given(f"192.0.2.{(number + 1) % len(texts)}")
+        delta.want(name(text), after, (), fresh=True)
+    return delta
+
+
+def ingress_of(write: Write) -> list[str]:
+    status = write.body["status"]["loadBalancer"] or {"ingress": []}
+    return [entry["ip"] for entry in status["ingress"]]
+
+
+@pytest.mark.parametrize("texts", [("a", "b"), ("a", "b", "c"), ("d", "c", "b", "a")])
+def test_of_those_that_wait_for_each_others_addresses_one_goes_without_for_a_moment(
+    texts: tuple[str, ...],
+) -> None:
+    delta = circle(*texts)
+    has = {text: [f"192.0.2.{number}"] for number, text in enumerate(texts)}
+    done: list[tuple[str, list[str]]] = []
+    while writes := due(delta):
+        [write] = writes
+        text, gets = write.service.name, ingress_of(write)
+        assert all(gets != had for other, had in has.items() if other != text)
+        has[text] = gets
+        done.append((text, gets))
+        tag = {"metallb.io/ip-allocated-from-pool": "p"}
+        delta.written(write, shown(text, len(done) + 1, ingress=gets, annotations=tag))
+
+    assert done[0] == (min(texts), [])
+    assert len(done) == len(texts) + 1
+    assert has == {t: [f"192.0.2.{(i + 1) % len(texts)}"] for i, t in enumerate(texts)}
+    assert delta.idle
+
+
+def test_who_waits_for_one_that_can_move_keeps_what_it_shows() -> None:
+    delta = circle("a", "b")
+    delta.want(name("b"), given("192.0.2.9"), (), fresh=True)
+
+    [write] = due(delta)
+
+    assert (write.service.name, ingress_of(write)) == ("b", ["192.0.2.9"])
+
+
+def test_who_waits_for_a_circle_is_not_on_it() -> None:
+    delta = circle("b", "c")
+    delta.observe(name("a"), shown("a", ingress=["192.0.2.7"]))
+    delta.want(name("a"), given("192.0.2.1"), (), fresh=True)
+
+    [write] = due(delta)
+
+    assert (write.service.name, ingress_of(write)) == ("b", [])
+
+
+def test_parting_that_fails_is_tried_again_later() -> None:
+    delta = circle("a", "b")
+    for text in ("a", "b"):
+        [write] = due(delta)
+        assert write.service.name == text
+        delta.failed(write, 0.0)
+    assert due(delta) == []
+
+    [write] = due(delta, RETRY_S[0])
+
+    assert ingress_of(write) == []
 
 
 def test_sharers_do_not_wait_for_each_other() -> None:
