@@ -100,8 +100,8 @@ async def test_burst_costs_two_writes_each_and_a_restart_none(server: Real) -> N
             assert set(times.values()) == {1}
             assert not first.write_errors
             await until(lambda: first.writes["pool"] >= 1)
-            # A pool's counters go out once a second at most.
-            assert writes(client) <= BURST * 2.1 + 10
+            # A pool's counters go out at their own pace: a slow machine is not to count them.
+            assert writes(client) - first.writes["pool"] <= BURST * 2.1 + 10
 
         async with controlling(there) as (second, client):
             await until(lambda: second.planner is not None)
