@@ -131,20 +131,13 @@ async def behind_proxy(there: Live, folder: Path) -> AsyncIterator[tuple[Live, F
 
 @asynccontextmanager
 async def controlling(
-    there: Live,
-    leads: Leads | None = None,
-    lb_class: str | None = None,
-    counters_every_s: float = 0.05,
+    there: Live, leads: Leads | None = None, lb_class: str | None = None
 ) -> AsyncIterator[tuple[Reconciler, Client]]:
     """Run a reconciler with a client of its own while the context lasts."""
     leadership = leads or Leads()
     async with Client.connect(there.kubeconfig) as client, asyncio.TaskGroup() as tasks:
         reconciler = Reconciler(
-            client,
-            leadership,
-            namespace=NAMESPACE,
-            lb_class=lb_class,
-            counters_every_s=counters_every_s,
+            client, leadership, namespace=NAMESPACE, lb_class=lb_class, counters_every_s=0.05
         )
         watcher = Watcher(client, selections(NAMESPACE), reconciler.on_change, echo=reconciler.echo)
         started = [tasks.create_task(watcher.run()), tasks.create_task(reconciler.run())]
