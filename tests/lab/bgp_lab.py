@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -32,12 +33,18 @@ FRR = Path("/usr/lib/frr")
 SPEAKER, ROUTER = "10.9.0.1", "10.9.0.2"
 SPEAKER6, ROUTER6 = "fd09::1", "fd09::2"
 
+WAIT_S = 60.0
+"Long enough for any machine: a limit of behaviour is said where it is meant."
+
+SEEN_S = 5
+"A router's state that lasts so long is seen by asking, also on a busy machine."
+
 needs_lab = [pytest.mark.netns]
 
 
 def run(*command: str, check: bool = True) -> str:
     """Run a command and return its output; its errors are in the exception."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert not check or done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
     return done.stdout
 
@@ -49,7 +56,7 @@ def spawn(namespace: str, *command: str) -> "subprocess.Popen[bytes]":
 
 
 async def until(
-    condition: Callable[[], Any], what: str, limit_s: float = 20.0, every_s: float = 0.02
+    condition: Callable[[], Any], what: str, limit_s: float = WAIT_S, every_s: float = 0.02
 ) -> Any:
     """Wait until the condition gives something true, and return it."""
     ends = time.monotonic() + limit_s
@@ -101,6 +108,17 @@ class Namespaces:
                 run("ip", "netns", "del", name, check=False)
 
 
+def kill_and_wait(pid: int) -> None:
+    """Kill a process that need not be a child, and wait until nothing of it runs."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        ended, _, _ = select.select([descriptor], [], [], WAIT_S)
+        assert ended, f"{pid} lives on after SIGKILL"
+    finally:
+        os.close(descriptor)
+
+
 def is_there(pid: str) -> bool:
     """Tell whether a process of that id runs."""
     return Path("/proc", pid).exists()
@@ -134,10 +152,10 @@ class Frr:
         )  # fmt: skip
 
     def stop(self, daemon: str = "*") -> None:
-        """Kill the daemons that this started."""
+        """Kill the daemons that this started, and see that their sockets are closed."""
         for file in self._folder.glob(f"{daemon}.pid"):
             with contextlib.suppress(ProcessLookupError, ValueError):
-                os.kill(int(file.read_text()), signal.SIGKILL)
+                kill_and_wait(int(file.read_text()))
             file.unlink()
 
     def ask(self, *commands: str) -> str:
@@ -161,6 +179,15 @@ class Frr:
         family = "ipv6" if ":" in prefix else "ipv4"
         paths = self.json(f"show bgp {family} unicast {prefix}").get("paths", [])
         return paths[0] if paths else {}
+
+    def neighbor(self, address: str = SPEAKER) -> dict[str, Any]:
+        """Return what it says of a neighbour that it knows."""
+        [found] = self.json(f"show bgp neighbors {address}").values()
+        return dict(found)
+
+    def established(self, address: str = SPEAKER) -> int:
+        """Count the sessions that a neighbour has had; the next counts when it is up."""
+        return int(self.neighbor(address)["connectionsEstablished"])
 
     def prefixes(self, family: str = "ipv4") -> set[str]:
         """Return all prefixes learnt."""
@@ -204,6 +231,16 @@ class Brain:
     def tell(self, message: Message) -> None:
         """Say something that is no intent."""
         self._dialler.send(message)
+
+    @property
+    def connected(self) -> bool:
+        """Whether bgp has answered on the present connection: what is said now arrives."""
+        return self._dialler.connected
+
+    def reasons(self, peer: str) -> list[str]:
+        """Return all reasons that were told of a peer's session, the last one last."""
+        told = [m for m in self.heard if isinstance(m, SessionReport)]
+        return [report.reason for report in told if report.peer == peer]
 
     def session(self, peer: str) -> SessionReport | None:
         """Return the last report on a peer."""

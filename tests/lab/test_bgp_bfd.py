@@ -26,7 +26,11 @@ from tests.lab.bgp_lab import (
 )
 
 pytestmark = needs_lab
-FAST = ("transmit_ms=100", "receive_ms=100")
+FAST = ("transmit_ms=100", "receive_ms=100", "multiplier=10")
+"With 3 in place of 10 a process that gets no time for 0.3 s would be a failure of the path."
+
+DETECTED_S = 6.0
+"Ten times 100 ms, and what a busy machine takes; not the 10 s of the slow intervals."
 
 
 class OurEnd:
@@ -79,7 +83,10 @@ class Ends:
         await until(lambda: self.theirs().get(key) == value, f"their {key} to be {value}")
 
     async def up(self) -> None:
-        """Wait until both sides say so, and have agreed on the fast intervals."""
+        """Wait until both sides say so, and have agreed on the fast intervals.
+
+        bfdd sends its own with the packet that says Up, so they are in our socket when it shows Up.
+        """
         await until(lambda: self.ours.last().get("state") == "up", "our Up")
         await until(lambda: self.theirs().get("status") == "up", "their Up")
         await until(lambda: self.theirs().get("remote-transmit-interval", 1000) < 1000, "the Poll")
@@ -105,7 +112,8 @@ def ends(bfdd: str, *words: str, tag: str = "bgpt") -> Iterator[Ends]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-PEER = f" peer {SPEAKER}\n  receive-interval 100\n  transmit-interval 100\n"
+INTERVALS = "  detect-multiplier 10\n  receive-interval 100\n  transmit-interval 100\n"
+PEER = f" peer {SPEAKER}\n{INTERVALS}"
 
 
 async def test_a_session_comes_up_with_the_agreed_intervals() -> None:
@@ -119,12 +127,12 @@ async def test_a_session_comes_up_with_the_agreed_intervals() -> None:
 
 
 async def test_an_ipv6_session_comes_up() -> None:
-    with ends(f" peer {SPEAKER6}\n  receive-interval 100\n", ROUTER6, *FAST) as both:
+    with ends(f" peer {SPEAKER6}\n{INTERVALS}", ROUTER6, *FAST) as both:
         await both.up()
 
 
 async def test_a_multihop_session_comes_up() -> None:
-    there = f" peer {SPEAKER} multihop local-address {ROUTER}\n  receive-interval 100\n"
+    there = f" peer {SPEAKER} multihop local-address {ROUTER}\n{INTERVALS}"
     words = (ROUTER, "multihop=1", f"local={SPEAKER}", *FAST)
     with ends(there, *words) as both:
         await both.up()
@@ -141,11 +149,11 @@ async def test_a_dead_neighbour_is_noticed_within_detection_time() -> None:
         killed_at = time.monotonic()
         both.frr.stop("bfdd")
         report = await until(
-            lambda: both.ours.last()["state"] == "down" and both.ours.last(), "our Down"
+            lambda: (last := both.ours.last())["state"] == "down" and last, "our Down"
         )
 
         assert report["why"] == "control-detection-time-expired"
-        assert report["at"] - killed_at < 1.5  # 3 × 100 ms, and what busy cores take; not 3 s
+        assert report["at"] - killed_at < DETECTED_S
 
 
 async def test_a_cut_cable_is_noticed_by_both() -> None:
@@ -163,18 +171,20 @@ async def test_our_death_is_noticed_by_frr() -> None:
     with ends(PEER, ROUTER, *FAST) as both:
         await both.up()
         both.ours.child.send_signal(signal.SIGSTOP)
-        stopped_at = time.monotonic()
-        await until(lambda: both.theirs()["status"] == "down", "their Down")
-        assert time.monotonic() - stopped_at < 2.0
+        await until(lambda: both.theirs()["status"] == "down", "their Down", limit_s=DETECTED_S)
         both.ours.child.send_signal(signal.SIGCONT)
 
         await until(lambda: both.theirs()["status"] == "up", "their Up again")
 
 
 async def test_changed_intervals_cause_no_flap() -> None:
-    with ends(PEER, ROUTER, *FAST) as both:
+    # An interval that changes before the other side knows is more than three of the one before; and
+    # three of each are so long that a process may get no time for a second.
+    there = f" peer {SPEAKER}\n  receive-interval 400\n  transmit-interval 400\n"
+    with ends(there, ROUTER, "transmit_ms=400", "receive_ms=400") as both:
         await both.up()
-        for ours, theirs in ((160, 180), (600, 400), (200, 2000), (200, 200)):
+        reports = len(both.ours.states())
+        for ours, theirs in ((500, 450), (2000, 1800), (550, 2500), (400, 500)):
             both.ours.say(f"{ROUTER} transmit_ms={ours} receive_ms={ours}")
             both.frr.configure(
                 "bfd", f"peer {SPEAKER}", f"receive-interval {theirs}",
@@ -182,7 +192,7 @@ async def test_changed_intervals_cause_no_flap() -> None:
             )  # fmt: skip
             await both.theirs_is("remote-transmit-interval", ours)
 
-        assert both.ours.states().count("down") == 1, "its beginning"
+        assert both.ours.states()[reports:] == []
         assert both.theirs()["status"] == "up"
 
 
@@ -195,6 +205,6 @@ async def test_each_sides_admin_down_is_said_as_such() -> None:
         await both.up()
         both.ours.say("leave")
 
-        await until(lambda: both.theirs()["status"] == "down", "their Down")
         await until(lambda: both.ours.last()["why"] == "administratively-down", "our own word")
-        assert both.theirs()["remote-diagnostic"] == "administratively down"
+        await both.theirs_is("status", "down")
+        await both.theirs_is("remote-diagnostic", "administratively down")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speaker.seam.messages import RouteRemoved
 from tests.lab.bgp_lab import (
+    SEEN_S,
     SPEAKER,
     SPEAKER6,
     bgp_lab,
@@ -72,7 +73,7 @@ def bird(namespace: str, folder: Path) -> Iterator[Bird]:
 
 
 async def test_bird_learns_both_families_and_every_attribute() -> None:
-    async with bgp_lab("", "--bgp-wait-s", "2") as lab:
+    async with bgp_lab("", "--bgp-wait-s", str(SEEN_S)) as lab:
         with bird(lab.namespaces.router, lab.folder) as router:
             lab.brain.say(
                 peer(password="a secret"),

@@ -42,16 +42,15 @@ def state_of(lab: BgpLab) -> SessionState | None:
 
 async def test_bfd_down_withdraws_and_holds_the_peer_until_it_is_up() -> None:
     async with bgp_lab(frr_config()) as lab:
-        lab.brain.say(peer(bfd=True), route(VIP))
-        lab.brain.start()
+        lab.brain.say(peer(bfd=True, hold_time_s=180), route(VIP))
         lab.wire.say(bfd(BfdState.DOWN))
         lab.wire.start()
+        await until(lambda: lab.wire.connected, "wire's connection")
+        lab.brain.start()
         await until(lambda: lab.frr.route(VIP), "a route though BFD never was up")
         lab.wire.say(bfd(BfdState.UP))
-        began = time.monotonic()
         lab.wire.say(FAILED)
         await until(lambda: not lab.frr.route(VIP), "withdrawal")
-        assert time.monotonic() - began < 3.0  # the hold time is 9
         await until(lambda: state_of(lab) is SessionState.HELD_DOWN, "the session's report")
         await stays_away(lab, 1.0)
         lab.wire.say(bfd(BfdState.INIT, "control-detection-time-expired"))
@@ -59,6 +58,7 @@ async def test_bfd_down_withdraws_and_holds_the_peer_until_it_is_up() -> None:
         lab.wire.say(bfd(BfdState.UP))
 
         await until(lambda: lab.frr.route(VIP), "the route again")
+        assert lab.frr.established() == 1, "BFD alone took the route away"
 
 
 async def stays_away(lab: BgpLab, seconds: float) -> None:
@@ -82,6 +82,7 @@ async def test_what_is_no_failure_holds_nobody_down(report: BfdReport, with_bfd:
     async with bgp_lab(frr_config()) as lab:
         lab.wire.say(report)
         lab.wire.start()
+        await until(lambda: lab.wire.connected, "wire's connection")
         lab.brain.say(peer(bfd=with_bfd), route(VIP))
         lab.brain.start()
 
@@ -94,6 +95,7 @@ async def test_a_flapping_bfd_ends_with_the_route() -> None:
         lab.brain.start()
         lab.wire.start()
         await until(lambda: lab.frr.route(VIP), "the route in FRR")
+        await until(lambda: lab.wire.connected, "wire's connection")
         for _ in range(10):
             lab.wire.tell(FAILED)
             lab.wire.tell(bfd(BfdState.UP))
@@ -113,11 +115,10 @@ async def test_graceful_restart_keeps_the_route_while_exabgp_is_replaced() -> No
 
         def nothing_is_lost() -> bool:
             assert len(lab.frr.prefixes()) == 1000
-            return lab.speaker.exabgp not in (0, before) and not stale(lab)
+            return lab.frr.established() == 2 and not stale(lab)
 
         await until(nothing_is_lost, "a new session without stale routes")
-        [neighbor] = lab.frr.json("show bgp neighbors 10.9.0.1").values()
-        assert neighbor["connectionsEstablished"] == 2
+        assert lab.speaker.exabgp not in (0, before)
 
 
 def stale(lab: BgpLab) -> bool:
@@ -142,10 +143,8 @@ async def test_a_thousand_routes_come_change_and_go() -> None:
         lab.brain.say(peer(), route(VIP))
         lab.brain.start()
         await until(lambda: lab.frr.route(VIP), "the first route")
-        began = time.monotonic()
         lab.brain.say(*(route(p) for p in THOUSAND))
         await until(lambda: len(lab.frr.prefixes()) == 1001, "all routes")
-        assert time.monotonic() - began < 5.0
         lab.brain.say(*(route(p, communities=("1:2",)) for p in THOUSAND))
         last = THOUSAND[-1]
         await until(lambda: "community" in lab.frr.route(last), "the change")
@@ -165,10 +164,10 @@ async def test_ten_thousand_routes_read_back_are_no_hang() -> None:
             summary = lab.frr.json("show bgp ipv4 unicast summary")["peers"]["10.9.0.1"]
             return bool(summary["pfxRcd"] == len(prefixes))
 
-        await until(learnt, "all routes", limit_s=40)
+        await until(learnt, "all routes")
         lab.frr.ask("clear bgp 10.9.0.1")
-        await until(lambda: not learnt(), "the session's end")
-        await until(learnt, "all routes again", limit_s=40)
+        await until(lambda: lab.frr.established() == 2, "the next session")
+        await until(learnt, "all routes again")
         await until(lambda: lab.brain.is_up("router"), "the session's report")
         metrics = lab.speaker.metrics()
         assert metrics["herald_bgp_exabgp_lost_total"] == 0
