@@ -26,7 +26,7 @@ from netns_lab.state import StateFolder, labs
 
 Result = TypeVar("Result")
 
-START_LIMIT_S = 10.0
+START_LIMIT_S = 60.0
 UP_LIMIT_S = 60.0
 ORDER_LIMIT_S = 30.0
 POLL_S = 0.02
