@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from tests.lab.attempts import starved_runs
 from tests.waiting import JudgingLoop
 
 
@@ -25,6 +26,13 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell of the runs that did not count, since the machine had no time for them."""
+    ended = (each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind))
+    for line in starved_runs(ended):
+        terminalreporter.write_line(line)
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from speaker.seam.messages import Drain, InterfaceReport
+from tests.lab.attempts import once_more_when_starved
 from tests.lab.wire_lab import VIP, VIP6, intent, run, until, wire_lab
 
 pytestmark = pytest.mark.netns
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.netns
 CAP_NET_RAW = 13
 
 
+@once_more_when_starved
 async def test_exactly_one_of_two_nodes_answers_and_when_its_wire_dies_the_other() -> None:
     async with wire_lab(2, intent(VIP), intent(VIP6)) as lab:
         owner = await lab.one_owner()
@@ -26,11 +28,12 @@ async def test_exactly_one_of_two_nodes_answers_and_when_its_wire_dies_the_other
         assert await lab.watch.answers() == {lab.mac(other)}
 
 
+@once_more_when_starved
 async def test_arping_gets_one_answer_from_one_mac() -> None:
     async with wire_lab(2, intent(VIP)) as lab:
         owner = await lab.one_owner()
         shown = run(
-            "ip", "netns", "exec", lab.watch.namespace, "arping", "-b", "-c", "2", "-w", "4",
+            "ip", "netns", "exec", lab.watch.namespace, "arping", "-b", "-c", "2", "-w", "9",
             "-I", "lan0", str(VIP),
         )  # fmt: skip
 
@@ -65,6 +68,7 @@ async def test_a_brain_that_dies_changes_nothing() -> None:
             assert await lab.watch.answers() == {lab.mac(node)}
 
 
+@once_more_when_starved
 async def test_sigterm_hands_over_and_exits_with_0() -> None:
     async with wire_lab(2, intent(VIP)) as lab:
         owner = await lab.one_owner()
@@ -72,11 +76,12 @@ async def test_sigterm_hands_over_and_exits_with_0() -> None:
 
         owner.signal(signal.SIGTERM)
 
-        await until(lambda: owner.status is not None, "the drained wire exits", limit_s=10)
+        await until(lambda: owner.status is not None, "the drained wire exits")
         assert owner.status == 0
         assert await lab.watch.answers() == {lab.mac(other)}
 
 
+@once_more_when_starved
 async def test_a_drain_message_hands_over_and_its_end_lets_the_node_take_part_again() -> None:
     async with wire_lab(2, intent(VIP)) as lab:
         owner = await lab.one_owner()
@@ -91,6 +96,7 @@ async def test_a_drain_message_hands_over_and_its_end_lets_the_node_take_part_ag
         await until(owner.owns, "the node takes part again")
 
 
+@once_more_when_starved
 async def test_a_brain_that_says_otherwise_does_not_stop_the_end() -> None:
     async with wire_lab(2, intent(VIP)) as lab:
         owner = await lab.one_owner()
@@ -100,7 +106,7 @@ async def test_a_brain_that_says_otherwise_does_not_stop_the_end() -> None:
         await owner.hang_up()
         owner.dial()
 
-        await until(lambda: owner.status is not None, "the wire exits all the same", limit_s=10)
+        await until(lambda: owner.status is not None, "the wire exits all the same")
         assert owner.status == 0
 
 
@@ -125,6 +131,7 @@ async def test_nics_are_reported_with_the_reason_why_they_take_no_part() -> None
         assert (spare.usable, spare.reason) == (False, "down")
 
 
+@once_more_when_starved
 async def test_the_capability_net_raw_is_enough() -> None:
     async with wire_lab(2, intent(VIP), intent(VIP6), start=False) as lab:
         for node in lab.nodes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -32,6 +33,8 @@ from speaker.seam.messages import (
     OwnerReport,
     OwnerState,
 )
+from tests.lab.attempts import StarvedError
+from tests.lab.lateness import LATE_MS, HelloWatch, latest_ms
 
 VIP = IPv4Address("192.168.4.10")
 VIP6 = IPv6Address("fd00:4::10")
@@ -46,7 +49,10 @@ ANSWER_S = 0.06
 """How long all answers to one question are waited for."""
 SILENCE_S = 0.3
 """How long nobody must answer to be called silent: a busy machine is no silence."""
-ASKING_LIMIT_S = 3.0
+LIMIT_S = 30.0
+"""For what comes at once where there is time: on a busy machine a process alone takes seconds to
+start, and who hears nobody that it expects waits for three more."""
+BEAT_S = 0.02
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -56,14 +62,15 @@ def run(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
-async def until(condition: Callable[[], Any], what: str, limit_s: float = 8.0) -> Any:
+async def until(condition: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> Any:
     """Wait until the condition gives something true, and return it."""
     ends = time.monotonic() + limit_s
     while True:
+        is_last = time.monotonic() > ends  # before the look: it may be long until the next line
         found = condition()
         if found:
             return found
-        assert time.monotonic() < ends, f"not within {limit_s} s: {what}; last answer: {found!r}"
+        assert not is_last, f"not within {limit_s} s: {what}; last answer: {found!r}"
         await asyncio.sleep(0.01)
 
 
@@ -85,6 +92,8 @@ class WireProcess:
         self.log = folder / "wire.log"
         self.wrapper: Sequence[str] = ()
         "A command that the process is started by, as setpriv."
+        self.disturbed = False
+        "The test itself has kept it from sending, so its hellos say nothing of the machine."
         self._process = Process(
             name="brain",
             whole=lambda _peer: list(self.intents),
@@ -149,10 +158,12 @@ class WireProcess:
     def signal(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         assert self._child is not None
+        self.disturbed = True
         self._child.send_signal(number)
 
     def kill(self) -> None:
         """Kill the process."""
+        self.disturbed = True
         if self._child is not None:
             self._child.kill()
             self._child.wait()
@@ -172,7 +183,7 @@ class WireProcess:
     def pages(self, path: str) -> str:
         """Return one of its health pages."""
         with inside(self.namespace):
-            asking = socket.create_connection(("127.0.0.1", 17474), timeout=2)
+            asking = socket.create_connection(("127.0.0.1", 17474), timeout=LIMIT_S)
         with asking:
             asking.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
             answer = b""
@@ -218,7 +229,7 @@ class Watcher:
 
     async def answers(self, address: Address = VIP) -> set[Mac]:
         """Ask until somebody answers; return the MACs that do, none after a while."""
-        ends = time.monotonic() + ASKING_LIMIT_S
+        ends = time.monotonic() + LIMIT_S
         while not (found := await self.answers_within(ANSWER_S, address)):
             if time.monotonic() > ends:
                 break
@@ -261,6 +272,10 @@ class WireLab:
     prefix: str
     nodes: list[WireProcess] = field(default_factory=list)
     watcher: Watcher | None = None
+    hellos: HelloWatch | None = None
+    late_s: float = 0.0
+    "The longest that this process itself, the brain of all, was late."
+    beating: asyncio.Task[None] | None = None
 
     @property
     def watch(self) -> Watcher:
@@ -279,18 +294,22 @@ class WireLab:
     async def one_owner(
         self, address: Address = VIP, among: Sequence[WireProcess] = ()
     ) -> WireProcess:
-        """Wait until exactly one node owns the address, and only its MAC answers."""
+        """Wait until exactly one node owns the address, and only its MAC answers.
 
-        def only() -> list[WireProcess]:
+        Two that answer are a failure. Another one than said so is a node that took over meanwhile.
+        """
+        ends = time.monotonic() + LIMIT_S
+        while True:
+            is_last = time.monotonic() > ends
+            answering = await self.watch.answers_within(ANSWER_S, address)
+            assert len(answering) <= 1, f"{answering} answer for {address}"
             owners = [node for node in among or self.nodes if node.owns(address)]
-            return owners if len(owners) == 1 else []
+            if len(owners) == 1 and answering == {self.mac(owners[0])}:
+                return owners[0]
+            said = [node.node for node in owners]
+            assert not is_last, f"{said} own {address}, {answering} answer"
 
-        (owner,) = await until(only, f"one owner of {address}")
-        answering = await self.watch.answers(address)
-        assert answering == {self.mac(owner)}, f"{answering} answer for {address}"
-        return owner  # type: ignore[no-any-return]  # `until` gives what its condition gives
-
-    async def comes_to_answer(self, node: WireProcess, limit_s: float = 8.0) -> None:
+    async def comes_to_answer(self, node: WireProcess, limit_s: float = LIMIT_S) -> None:
         """Wait until the node's present MAC answers, and no other."""
         ends = time.monotonic() + limit_s
         while (answering := await self.watch.answers_within(ANSWER_S)) != {self.mac(node)}:
@@ -298,8 +317,55 @@ class WireLab:
 
     def cable(self, node: WireProcess, *, plugged: bool) -> None:
         """Pull or plug the cable of a node at the switch."""
+        node.disturbed = True
         state = "up" if plugged else "down"
         run("ip", "-n", f"{self.prefix}-{SWITCH}", "link", "set", node.node, state)
+
+    def late_ms(self) -> float:
+        """Return by how much this process or an undisturbed wire was late at worst."""
+        disturbed = {node.node for node in self.nodes if node.disturbed}
+        heard = self.hellos.heard() if self.hellos is not None else []
+        counted = [(at, hello) for at, hello in heard if hello.node not in disturbed]
+        return max(latest_ms(counted), self.late_s * 1000)
+
+    def begin(self, watching: str) -> None:
+        """Listen, from a namespace on the switch."""
+        self.watcher = Watcher(watching)
+        self.hellos = HelloWatch(watching, identity("watcher"))
+        self.beating = asyncio.create_task(self._beat())
+
+    async def close(self) -> None:
+        """End all processes and listen no more."""
+        if self.beating is not None:
+            self.beating.cancel()
+        for node in self.nodes:
+            await node.hang_up()
+            node.kill()
+        for listening in (self.watcher, self.hellos):
+            if listening is not None:
+                listening.close()
+
+    def show_logs(self) -> None:
+        """Write the end of each wire's log."""
+        for node in self.nodes:
+            if node.log.exists():
+                sys.stderr.write(f"--- {node.node}\n{node.log.read_text()[-3000:]}\n")
+
+    async def _beat(self) -> None:
+        """Notice when this process is late."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(BEAT_S)
+            now = time.monotonic()
+            self.late_s = max(self.late_s, now - before - BEAT_S)
+            before = now
+
+    def forwards(self) -> bool:
+        """Tell whether the switch has taken all its ports into use."""
+        shown = run("ip", "-n", f"{self.prefix}-{SWITCH}", "-d", "-j", "link", "show")
+        ports = [each for each in json.loads(shown) if each.get("master") == "br0"]
+        states = [each["linkinfo"]["info_slave_data"]["state"] for each in ports]
+        return len(ports) > len(self.nodes) and set(states) == {"forwarding"}
 
 
 def make_host(prefix: str, host: str, last: int) -> None:
@@ -365,21 +431,21 @@ async def wire_lab(
             node = WireProcess(f"{prefix}-node{number}", f"node{number}", folder)
             node.intents = [identity(node.node), expected(nodes, number), *intents]
             lab.nodes.append(node)
-        lab.watcher = Watcher(f"{prefix}-watcher")
+        await until(lab.forwards, "the switch forwards")
+        lab.begin(f"{prefix}-watcher")
         for node in lab.nodes if start else ():
             node.start(*flags)
             node.dial()
         yield lab
+    except AssertionError as error:
+        lab.show_logs()
+        if (late_ms := lab.late_ms()) > LATE_MS:
+            raise StarvedError(f"a process had no time for {late_ms:.0f} ms") from error
+        raise
     except BaseException:
-        for node in lab.nodes:
-            if node.log.exists():
-                sys.stderr.write(f"--- {node.node}\n{node.log.read_text()[-3000:]}\n")
+        lab.show_logs()
         raise
     finally:
-        for node in lab.nodes:
-            await node.hang_up()
-            node.kill()
-        if lab.watcher is not None:
-            lab.watcher.close()
+        await lab.close()
         remove(prefix)
         shutil.rmtree(base, ignore_errors=True)
