@@ -12,6 +12,7 @@ pytestmark = pytest.mark.netns
 
 CONTROL_PLANES = ("embedded", "kube")
 LAB_NODES = 2
+LIMIT_S = 60.0
 ADDRESS = "fd00:4::1:10"
 URL = f"http://[{ADDRESS}]:80"
 OBJECTS = f"""
@@ -74,28 +75,25 @@ def gateways(lab: Lab) -> set[str]:
 
 
 def test_lan_client_finds_the_owner_by_neighbour_discovery(lab: Lab) -> None:
-    until(lambda: lab.fetch("client", URL), 20, "an answer by IPv6")
+    until(lambda: lab.fetch("client", URL), LIMIT_S, "an answer by IPv6")
     macs = {nic.mac for node in lab.plan.nodes for nic in node.host.nics if nic.name == "lan0"}
-    assert neighbour(lab) in macs
+    until(lambda: neighbour(lab) in macs, LIMIT_S, "a node in the client's table")
 
 
 def test_router_has_the_route_by_every_node_and_serves_the_far_client(lab: Lab) -> None:
-    until(lambda: len(gateways(lab)) == 2, 20, "the /128 by both nodes")
-    answer = until(lambda: lab.fetch("remote", URL), 20, "an answer behind the router")
+    until(lambda: len(gateways(lab)) == 2, LIMIT_S, "the /128 by both nodes")
+    answer = until(lambda: lab.fetch("remote", URL), LIMIT_S, "an answer behind the router")
     assert answer in ("web1\n", "web2\n")
 
 
 def test_owner_that_dies_is_replaced(lab: Lab) -> None:
-    until(lambda: lab.fetch("client", URL), 20, "an answer by IPv6")
-    owner = next(
-        node.name
-        for node in lab.plan.nodes
-        if neighbour(lab) in {nic.mac for nic in node.host.nics}
-    )
+    until(lambda: lab.fetch("client", URL), LIMIT_S, "an answer by IPv6")
+    has = {nic.mac: node.name for node in lab.plan.nodes for nic in node.host.nics}
+    owner = until(lambda: has.get(neighbour(lab), ""), LIMIT_S, "the owner in the client's table")
     lab.kill_node(owner)
     try:
         other = next(node for node in lab.plan.nodes if node.name != owner)
         mac = next(nic.mac for nic in other.host.nics if nic.name == "lan0")
-        until(lambda: neighbour(lab) == mac, 8, f"{other.name} in the client's table")
+        until(lambda: neighbour(lab) == mac, LIMIT_S, f"{other.name} in the client's table")
     finally:
         lab.start_node(owner)
