@@ -17,8 +17,9 @@ from netns_lab.state import StateFolder
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 ACCOUNTS = ("herald-controller", "herald-speaker")
-API_LIMIT_S, API_WAIT_S = 60.0, 0.05
-RETRY_LIMIT_S, RETRY_S = 15.0, 0.1
+API_LIMIT_S, API_WAIT_S = 120.0, 0.05
+RETRY_LIMIT_S, RETRY_S = 60.0, 0.1
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 TOKEN_S, RENEW_S = 3600, 1800.0
 
 LOG = logging.getLogger("netns_lab.install")
@@ -45,20 +46,44 @@ class Installer:
 
     async def install_herald(self, kubectl: Path) -> None:
         """Install Herald as on any cluster, and write its accounts' first tokens."""
-        argv = [str(kubectl), f"--kubeconfig={self._state.admin_kubeconfig}"]
+        limit = asyncio.get_running_loop().time() + RETRY_LIMIT_S
+        # What is there already is left as it is. A server that has just started refuses some.
+        while words := await self._apply_manifests(kubectl):
+            if asyncio.get_running_loop().time() > limit:
+                raise LabError(f"kubectl apply -k {MANIFESTS}: {words}")
+            LOG.info("kubectl apply again: %s", words)
+            await asyncio.sleep(RETRY_S)
+        for account in ACCOUNTS:
+            await self._renew(account)
+        await self._until_served(limit)
+
+    async def _apply_manifests(self, kubectl: Path) -> str:
+        """Return what kubectl says against them, empty when all of them are there."""
         child = await asyncio.create_subprocess_exec(
-            *argv,
-            "apply",
-            "-k",
-            str(MANIFESTS),
+            *(str(kubectl), *self._state.kubectl_options, "apply", "-k", str(MANIFESTS)),
             stderr=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
         )
         _, words = await child.communicate()
-        if child.returncode != 0:
-            raise LabError(f"kubectl apply -k {MANIFESTS}: {words.decode(errors='replace')}")
-        for account in ACCOUNTS:
-            await self._renew(account)
+        said = words.decode(errors="replace").strip()
+        return (said or "no words") if child.returncode else ""
+
+    async def _until_served(self, limit: float) -> None:
+        """Return once each kind of Herald's can be listed: some time after it was defined."""
+        definitions = await self._client.get(DEFINITIONS)
+        for path in [each for obj in definitions["items"] for each in _collections(obj)]:
+            while not await self._lists(path):
+                if asyncio.get_running_loop().time() > limit:
+                    raise LabError(f"the API server does not serve {path}")
+                await asyncio.sleep(RETRY_S)
+
+    async def _lists(self, path: str) -> bool:
+        try:
+            await self._client.get(path)
+        except ApiError as error:
+            LOG.info("%s again: %s", path, error)
+            return False
+        return True
 
     async def keep_tokens(self) -> None:
         """Renew the tokens for ever."""
@@ -113,3 +138,13 @@ class Installer:
                     raise
                 LOG.info("%s again: %s", path, error)
                 await asyncio.sleep(RETRY_S)
+
+
+def _collections(definition: Json) -> list[str]:
+    """Return the paths of a kind's collections in Herald's namespace, one a version."""
+    spec = definition["spec"]
+    versions = [each["name"] for each in spec["versions"] if each["served"]]
+    return [
+        f"/apis/{spec['group']}/{version}/namespaces/{HERALD_NAMESPACE}/{spec['names']['plural']}"
+        for version in versions
+    ]

@@ -27,7 +27,9 @@ from netns_lab.state import StateFolder, labs
 Result = TypeVar("Result")
 
 START_LIMIT_S = 60.0
-UP_LIMIT_S = 60.0
+"A supervisor that has ended is noticed at once; one that is slow is waited for."
+UP_LIMIT_S = 150.0
+"Longer than the supervisor itself waits for the API server, so that its own words are told."
 ORDER_LIMIT_S = 30.0
 POLL_S = 0.02
 
@@ -138,7 +140,7 @@ class Lab:
         if (host, words[0]) == ("router", "vtysh"):
             words[:1] = frr.Router(self.state.frr).shell
         elif (host, words[0]) == ("control", "kubectl"):
-            words[:1] = [str(kubectl()), f"--kubeconfig={self.state.admin_kubeconfig}"]
+            words[:1] = [str(kubectl()), *self.state.kubectl_options]
         return ["ip", "netns", "exec", self.plan.host(host).namespace, *words]
 
     def exec(

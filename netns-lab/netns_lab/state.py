@@ -67,6 +67,12 @@ class StateFolder:
         """Leads to the API server itself, past the fault proxy, with every right."""
         return self.plane / "admin.kubeconfig"
 
+    @property
+    def kubectl_options(self) -> tuple[str, ...]:
+        """What kubectl needs: all labs have one address, and must not share what it remembers."""
+        cache = self.path / "kubectl"
+        return (f"--kubeconfig={self.admin_kubeconfig}", f"--cache-dir={cache}")
+
     def kubeconfig(self, account: str) -> Path:
         """Return the kubeconfig of a daemon's service account: through the fault proxy."""
         return self.path / "accounts" / f"{account}.kubeconfig"
