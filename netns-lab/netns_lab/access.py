@@ -7,6 +7,7 @@ certificate or nothing.
 import http.client
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
+BUSY = 429
+BUSY_S, BUSY_WAIT_S = 20.0, 0.2
+"""How long a server that is not ready for a request is asked again, as its clients do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,19 @@ class Access:
         return cls(where.hostname, where.port or 443, tls)
 
     def request(self, method: str, path: str, body: Any, kind: str) -> tuple[int, bytes]:
-        """Return status and body; raise OSError or HTTPException when nobody answers."""
+        """Return status and body; raise OSError or HTTPException when nobody answers.
+
+        429 is no answer: nothing was done, and the server wants to be asked again. It says so of a
+        kind whose definition has just come or changed, until its cache is filled.
+        """
+        limit = time.monotonic() + BUSY_S
+        while True:
+            status, text = self._once(method, path, body, kind)
+            if status != BUSY or time.monotonic() > limit:
+                return status, text
+            time.sleep(BUSY_WAIT_S)
+
+    def _once(self, method: str, path: str, body: Any, kind: str) -> tuple[int, bytes]:
         connection = (
             http.client.HTTPConnection(self.host, self.port, timeout=LIMIT_S)
             if self.tls is None
