@@ -21,7 +21,7 @@ from netns_lab.commands import process_name
 from netns_lab.containers import Container, Surroundings, containers_of, folders_of, is_herald
 from netns_lab.orders import Json
 from netns_lab.plan import LabPlan, Node
-from netns_lab.pod_status import ContainerState, pod_status
+from netns_lab.pod_status import ContainerState, Readiness, pod_status
 from netns_lab.processes import Process, ProcessPlan, ProcessState
 from netns_lab.seed import HERALD_NAMESPACE
 from netns_lab.state import StateFolder
@@ -46,6 +46,8 @@ class HeraldPod:
     folder: Path
     members: dict[str, Container]
     "By name of process."
+    readiness: dict[str, Readiness] = field(default_factory=dict)
+    "Likewise."
     told: dict[str, ContainerState] | None = None
     "What its status says, by container."
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -198,13 +200,16 @@ class HeraldPods:
             await asyncio.sleep(PROBE_S if started else STARTING_S)
 
     async def _probe(self, pod: HeraldPod, name: str) -> bool:
-        if self._processes[name].state is not ProcessState.RUNNING:
+        process = self._processes[name]
+        if process.state is not ProcessState.RUNNING:
             return False
         probe = pod.members[name].ready
         if probe is None:
             return True
+        starts = process.starts
         answer = await http_get(pod.namespace, probe.address, probe.port, probe.path)
-        return answer is not None and answer[0] == 200
+        readiness = pod.readiness.setdefault(name, Readiness())
+        return readiness.judge(starts, answer[0] if answer else None)
 
     def _states(self, pod: HeraldPod) -> dict[str, ContainerState]:
         return {

@@ -14,6 +14,32 @@ class ContainerState:
     restarts: int = 0
 
 
+SILENCES_MAX = 3
+"""As many probes as a kubelet lets fail by default before it calls a container not ready."""
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What the probes of one container say together.
+
+    A busy machine lets one go unanswered now and then: only silence that lasts is a verdict, but
+    a container that has been started anew is not ready before it has answered.
+    """
+
+    starts: int = 0
+    silences: int = SILENCES_MAX
+
+    def judge(self, starts: int, status: int | None) -> bool:
+        """Take the HTTP status of the next probe, None for silence; return whether it is ready."""
+        if starts != self.starts:
+            self.starts, self.silences = starts, SILENCES_MAX
+        if status is None:
+            self.silences += 1
+        else:
+            self.silences = 0 if status == 200 else SILENCES_MAX
+        return self.silences < SILENCES_MAX
+
+
 def pod_status(
     obj: Json, host: str, addresses: Sequence[str], states: Mapping[str, ContainerState]
 ) -> Json:
