@@ -20,10 +20,11 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from writes import cpu_s, create, real_server, shared_memory
+from writes import cpu_s, create, real_server
 
 from kube.api import collection_path
-from tests.lab.real_api import Real, free_port
+from tests.lab.ports import free_port
+from tests.lab.real_api import Real, shared_memory
 
 LIMIT_S, POLL_S, QUIET_S = 300.0, 0.02, 10.0
 HELD = re.compile(r"^metallb_allocator_addresses_in_use_total\{.*\} (\S+)$", re.MULTILINE)

@@ -42,7 +42,7 @@ from kube.pod import configure_logs
 from netns_lab.control_plane.binaries import find
 from tests.controller.live import Live, controlling, kubeconfig, writes
 from tests.lab.asking import until
-from tests.lab.real_api import Real, real
+from tests.lab.real_api import Real, real, shared_memory
 
 PARTIES = ("writer", "controller")
 AT_ONCE = 32
@@ -304,11 +304,6 @@ def embedded_server(folder: Path) -> Iterator[Real]:
             yield Real(config, url, (process.pid,))
         finally:
             process.terminate()
-
-
-def shared_memory() -> str | None:
-    """Return where files cost no disk: etcd waits for its disk after each write."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Nothing else writes there: no scheduler, no kube-proxy, no Pods.
 """
 
 import asyncio
-import socket
+import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -19,11 +19,11 @@ from netns_lab.control_plane.binaries import Binaries
 from netns_lab.control_plane.kube import KubePlane
 from netns_lab.control_plane.planes import Place, Program
 from tests.controller.live import NAMESPACE, Live
+from tests.lab.ports import free_ports
 
 CRDS = Path(__file__).parents[2] / "manifests" / "crds"
-UP_S, END_S = 60.0, 10.0
+UP_S, END_S = 120.0, 10.0
 PROGRAMS = ("etcd", "kube-apiserver")
-ETCD_PORTS = ("2379", "2380")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +44,30 @@ class Real:
 @contextmanager
 def real(folder: Path, binaries: Binaries) -> Iterator[Real]:
     """Serve the real API on loopback while the context lasts, its files in the folder."""
-    place = Place("127.0.0.1", free_port(), free_port())
-    plane = KubePlane(folder / "plane", place, binaries)
+    port, proxied, *etcd = free_ports(4)
+    place = Place("127.0.0.1", port, proxied)
+    plane = KubePlane(folder / "plane", place, binaries, etcd_ports=(etcd[0], etcd[1]))
     plane.prepare()
     programs = {each.name: each for each in plane.programs(folder / "none")}
-    ports = {fixed: str(free_port()) for fixed in ETCD_PORTS}
     with ExitStack() as stack:
-        pids = tuple(stack.enter_context(running(programs[name], ports)) for name in PROGRAMS)
+        pids = tuple(stack.enter_context(running(programs[name], folder)) for name in PROGRAMS)
         there = Real(plane.kubeconfig, f"https://{place.address}:{place.port}", pids)
         asyncio.run(_filled(there))
         yield there
 
 
+def shared_memory() -> str | None:
+    """Return where files cost no disk: etcd waits for its disk after each write."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
 @contextmanager
-def running(program: Program, ports: dict[str, str]) -> Iterator[int]:
-    """Run a program of the plane with ports of its own, and give its process id."""
-    argv = list(program.argv)
-    for fixed, free in ports.items():
-        argv = [each.replace(f":{fixed}", f":{free}") for each in argv]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(argv, stdout=quiet, stderr=quiet) as child:
+def running(program: Program, folder: Path) -> Iterator[int]:
+    """Run a program of the plane, its words in a file of the folder, and give its process id."""
+    with (
+        (folder / f"{program.name}.log").open("wb") as log,
+        subprocess.Popen(program.argv, stdout=log, stderr=log) as child,
+    ):
         try:
             yield child.pid
         finally:
@@ -82,12 +86,12 @@ async def _filled(real_: Real) -> None:
 async def _until_it_serves(client: Client) -> None:
     """Make what Herald needs there, and return once all of it is served."""
     await _insist(client, "/api/v1/namespaces", _namespace())
-    for file in sorted(CRDS.glob("*s.yaml")):
-        body = yaml.safe_load(file.read_text())
+    definitions = [yaml.safe_load(file.read_text()) for file in sorted(CRDS.glob("*s.yaml"))]
+    for body in definitions:
         # Nobody answers for the conversion webhook here.
         body["spec"].pop("conversion", None)
         await _insist(client, collection_path("CustomResourceDefinition"), body)
-    for kind in ("IPAddressPool", "ConfigurationState", "BGPPeer"):
+    for kind in (body["spec"]["names"]["kind"] for body in definitions):
         await _serves(client, collection_path(kind, NAMESPACE))
     # The default namespace's accounts come from a controller that does not run here.
     await _serves(client, "/api/v1/namespaces/default")
@@ -117,10 +121,3 @@ async def _serves(client: Client, path: str) -> None:
 
 def _namespace() -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

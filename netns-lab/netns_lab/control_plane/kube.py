@@ -28,6 +28,9 @@ CONTROLLERS = (
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",
 )
+ETCD_PORTS = (2379, 2380)
+"""For clients and for peers, of which there are none."""
+
 HEALTH_PORT = 10256
 """Where kube-proxy says what it has programmed, as by default."""
 
@@ -36,7 +39,13 @@ class KubePlane:
     """A control plane of real programs, with its files in one folder."""
 
     def __init__(
-        self, folder: Path, place: Place, binaries: Binaries, *, proxy_mode: str = "nftables"
+        self,
+        folder: Path,
+        place: Place,
+        binaries: Binaries,
+        *,
+        proxy_mode: str = "nftables",
+        etcd_ports: tuple[int, int] = ETCD_PORTS,
     ) -> None:
         self.kubeconfig = folder / "admin.kubeconfig"
         self.audit_log = folder / "audit.log"
@@ -44,6 +53,7 @@ class KubePlane:
         self._place = place
         self._binaries = binaries
         self._proxy_mode = proxy_mode
+        self._etcd_clients, self._etcd_peers = (f"http://127.0.0.1:{port}" for port in etcd_ports)
         self._pki = folder / "pki"
         self._server = f"https://{place.address}:{place.port}"
 
@@ -120,11 +130,11 @@ class KubePlane:
             str(self._binaries[ETCD]),
             "--name=lab",
             f"--data-dir={self._folder / 'etcd'}",
-            "--listen-client-urls=http://127.0.0.1:2379",
-            "--advertise-client-urls=http://127.0.0.1:2379",
-            "--listen-peer-urls=http://127.0.0.1:2380",
-            "--initial-advertise-peer-urls=http://127.0.0.1:2380",
-            "--initial-cluster=lab=http://127.0.0.1:2380",
+            f"--listen-client-urls={self._etcd_clients}",
+            f"--advertise-client-urls={self._etcd_clients}",
+            f"--listen-peer-urls={self._etcd_peers}",
+            f"--initial-advertise-peer-urls={self._etcd_peers}",
+            f"--initial-cluster=lab={self._etcd_peers}",
             "--quota-backend-bytes=2147483648",
         )
 
@@ -133,7 +143,7 @@ class KubePlane:
         tokens = self._signing_key()
         return (
             str(self._binaries["kube-apiserver"]),
-            "--etcd-servers=http://127.0.0.1:2379",
+            f"--etcd-servers={self._etcd_clients}",
             f"--bind-address={self._place.address}",
             f"--advertise-address={self._place.address}",
             f"--secure-port={self._place.port}",
