@@ -22,7 +22,7 @@ CONTROL_PLANES = ("kube",)
 LAB_NODES = 1
 FOLDER = Path(__file__).parents[1] / "netns_lab" / "control_plane"
 ANSWERS = FOLDER / "trace_answers.jsonl"
-REPLAY_LIMIT_S = 60
+REPLAY_LIMIT_S = 180
 
 
 def replayed(lab: Lab) -> str:

@@ -21,7 +21,7 @@ import yaml
 
 Json = dict[str, Any]
 
-WATCH_LIMIT_S = 10.0
+WATCH_LIMIT_S = 40.0
 RETRY_S = 0.1
 _REFERENCE = re.compile(r"\$\{(\w+)((?:\.\w+)+)\}")
 _DROPPED = frozenset({"managedFields", "selfLink"})
@@ -87,7 +87,7 @@ async def _request(session: aiohttp.ClientSession, step: Json) -> Json:
 
 
 async def _watch(session: aiohttp.ClientSession, step: Json) -> Json:
-    query = {"watch": "true", "timeoutSeconds": "5"} | step.get("query", {})
+    query = {"watch": "true", "timeoutSeconds": "30"} | step.get("query", {})
     timeout = aiohttp.ClientTimeout(total=WATCH_LIMIT_S)
     async with session.get(step["watch"], params=query, timeout=timeout) as response:
         events = []
