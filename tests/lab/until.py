@@ -10,12 +10,16 @@ Answer = TypeVar("Answer")
 
 
 def until(condition: Callable[[], Answer], limit_s: float, what: str) -> Answer:
-    """Return the first true answer of `condition`; fail with the last one after `limit_s`."""
+    """Return the first true answer of `condition`; fail with the last one after `limit_s`.
+
+    It is asked once more after the limit: all may have stood still until then.
+    """
     limit = time.monotonic() + limit_s
     while True:
+        last = time.monotonic() > limit
         answer = condition()
         if answer:
             return answer
-        if time.monotonic() > limit:
+        if last:
             raise AssertionError(f"not within {limit_s:g} s: {what}; the last answer: {answer!r}")
         time.sleep(POLL_S)
