@@ -21,7 +21,7 @@ from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import LabPlan, plan_lab
 from netns_lab.planes import USUAL, PlaneChoice, check_plane, kubectl
 from netns_lab.program import program
-from netns_lab.removal import STOP_LIMIT_S, take_down
+from netns_lab.removal import END_LIMIT_S, take_down
 from netns_lab.state import StateFolder, labs
 
 Result = TypeVar("Result")
@@ -107,7 +107,7 @@ class Lab:
         """Take the lab down; nothing of it is left."""
         take_down(self.plan.name)
         if self._supervisor is not None:
-            self._supervisor.wait(STOP_LIMIT_S)
+            self._supervisor.wait(END_LIMIT_S)
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -305,7 +305,7 @@ class Lab:
     # -- starting --------------------------------------------------------------------------------
 
     def _start_supervisor(self, options: list[str], *, tied: bool) -> None:
-        self.state.logs.mkdir(parents=True)
+        self.state.make()
         argv = [
             *(sys.executable, "-m", "netns_lab.supervisor", "--lab", self.plan.name),
             *("--nodes", str(len(self.plan.nodes)), *options),

@@ -12,6 +12,9 @@ from netns_lab.orders import LabError
 from netns_lab.state import Journal, StateFolder, labs, start_of
 
 STOP_LIMIT_S = 15.0
+"For an end in order."
+END_LIMIT_S = 60.0
+"For what was killed: on a busy machine that takes a while too."
 POLL_S = 0.02
 
 
@@ -53,7 +56,7 @@ def _end_supervisor(journal: Journal) -> None:
 
 
 def _kill_all(namespaces: list[str]) -> None:
-    limit = time.monotonic() + STOP_LIMIT_S
+    limit = time.monotonic() + END_LIMIT_S
     # Again until nothing is left: what is being started may appear after a look.
     while found := netns.process_ids(namespaces) - {os.getpid()}:
         for process_id in found:

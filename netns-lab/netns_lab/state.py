@@ -120,6 +120,15 @@ class StateFolder:
         except (OSError, ValueError, TypeError):
             return None
 
+    def make(self) -> None:
+        """Make the folder with its logs, though who removes another lab may take the root away."""
+        while True:
+            try:
+                self.logs.mkdir(parents=True)
+            except FileNotFoundError:
+                continue
+            return
+
     def remove(self) -> None:
         """Remove the folder, and the root when it was the last."""
         shutil.rmtree(self.path, ignore_errors=True)
