@@ -10,9 +10,12 @@ ACCOUNTS = "system:serviceaccount:metallb-system:herald-"
 
 
 def audit(lab: Lab) -> Iterator[dict[str, Any]]:
-    """Give an entry for each answered request; a last line that is half there is left out."""
+    """Give an entry for each answered request; a last line that is half there is left out.
+
+    An entry may come a moment after the answer. Who was not recognised has no name in it.
+    """
     text = (lab.state.plane / "audit.log").read_text()
-    for line in text[: text.rfind("\n")].split("\n"):
+    for line in text[: text.rfind("\n") + 1].splitlines():
         entry = json.loads(line)
-        if entry["user"]["username"].startswith(ACCOUNTS):
+        if entry["user"].get("username", "").startswith(ACCOUNTS):
             yield entry
