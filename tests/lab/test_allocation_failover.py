@@ -6,7 +6,6 @@ The API server runs in the test's own loop on loopback, the controllers are proc
 import asyncio
 import json
 import signal
-import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
@@ -20,13 +19,17 @@ from kube.api import object_path
 from kube.objects import ObjectName
 from tests.controller.live import NAMESPACE, Live, live
 from tests.lab.asking import until
+from tests.lab.ports import free_ports
 
 pytestmark = pytest.mark.netns
 
 SERVICES = 1000
-LEASE_S, LONG_LEASE_S = 2, 15
-STARTS_S = WORKS_S = 60.0
+LEASE_S, LONG_LEASE_S = 2, 45
+FROZEN_LEASE_S = 6
+"So long that who leads goes on leading though it gets no CPU for some seconds."
+STARTS_S = WORKS_S = 120.0
 "For a busy machine: two Pythons start, a thousand Services are made and given addresses."
+ANSWERS_S = 5.0
 LEASE = object_path("Lease", ObjectName(NAMESPACE, "herald-controller"))
 
 
@@ -42,7 +45,7 @@ class Controller:
         """Tell whether it believes to lead; None when it doesn't answer."""
         try:
             async with (
-                asyncio.timeout(1.0),
+                asyncio.timeout(ANSWERS_S),
                 aiohttp.ClientSession() as session,
                 session.get(self._metrics) as answer,
             ):
@@ -56,16 +59,17 @@ class Controller:
 
 
 @asynccontextmanager
-async def controller(there: Live, name: str, lease_s: int) -> AsyncIterator[Controller]:
+async def controller(
+    there: Live, name: str, lease_s: int, ports: tuple[int, int]
+) -> AsyncIterator[Controller]:
     """Run `herald-controller` while the context lasts."""
-    port = free_port()
     log = Path(there.kubeconfig).with_name(f"{name}.log")
     flags = {
         "kubeconfig": there.kubeconfig,
         "pod-name": name,
         "lease-s": lease_s,
-        "metrics-port": port,
-        "health-port": free_port(),
+        "metrics-port": ports[0],
+        "health-port": ports[1],
         "webhook-port": 0,
     }
     with log.open("wb") as stderr:
@@ -77,7 +81,7 @@ async def controller(there: Live, name: str, lease_s: int) -> AsyncIterator[Cont
             stderr=stderr,
         )
         try:
-            yield Controller(name, process, port)
+            yield Controller(name, process, ports[0])
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGCONT)
@@ -115,12 +119,6 @@ def assert_each_has_its_own(found: dict[str, list[str]]) -> None:
     assert len(given) == len(set(given))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @asynccontextmanager
 async def two_controllers(
     folder: Path, lease_s: int = LEASE_S
@@ -129,7 +127,11 @@ async def two_controllers(
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(live(folder))
         await there.create_pool("first-pool", "10.32.0.0/20")
-        both = [await stack.enter_async_context(controller(there, name, lease_s)) for name in "ab"]
+        ports = free_ports(4)
+        both = [
+            await stack.enter_async_context(controller(there, name, lease_s, own))
+            for name, own in (("a", (ports[0], ports[1])), ("b", (ports[2], ports[3])))
+        ]
 
         async def roles() -> tuple[Controller, Controller] | None:
             answers = [await each.leading() for each in both]
@@ -153,11 +155,11 @@ async def test_leader_killed_in_the_middle_loses_and_doubles_none(tmp_path: Path
 
         assert_each_has_its_own(after)
         assert {name: after[name] for name in before} == before
-        await until(other.leading, 20.0)
+        await until(other.leading, WORKS_S)
 
 
 async def test_frozen_leader_that_wakes_does_no_harm(tmp_path: Path) -> None:
-    async with two_controllers(tmp_path) as (there, leader, other):
+    async with two_controllers(tmp_path, FROZEN_LEASE_S) as (there, leader, other):
         creating = asyncio.create_task(create_services(there, 0, SERVICES // 2))
         before = await until(with_address(there, SERVICES // 8), WORKS_S)
         leader.process.send_signal(signal.SIGSTOP)
@@ -167,7 +169,7 @@ async def test_frozen_leader_that_wakes_does_no_harm(tmp_path: Path) -> None:
         assert {name: after[name] for name in before} == before
 
         leader.process.send_signal(signal.SIGCONT)
-        await until(leader.follows, 30.0)
+        await until(leader.follows, WORKS_S)
         await create_services(there, SERVICES // 2, SERVICES // 2 + 50)
         last = await until(with_address(there, SERVICES // 2 + 50), WORKS_S)
 
@@ -180,11 +182,11 @@ async def test_leader_that_ends_hands_over_at_once(tmp_path: Path) -> None:
     async with two_controllers(tmp_path, LONG_LEASE_S) as (there, leader, other):
         leader.process.terminate()
         assert await leader.process.wait() == 0
-        # Well under the Lease's duration from the last renewal plus the retry.
-        await until(other.leading, LONG_LEASE_S / 2)
+        # It looks six times a Lease; well under its duration from the last renewal.
+        await until(other.leading, LONG_LEASE_S * 2 / 3)
         await there.create_service("late")
 
-        await until(lambda: there.addresses("late"), 15.0)
+        await until(lambda: there.addresses("late"), WORKS_S)
 
 
 async def test_logs_are_json(tmp_path: Path) -> None:
