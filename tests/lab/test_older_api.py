@@ -29,14 +29,17 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 URL = "http://192.168.4.10:8090"
 NEWEST, NO_TYPE_SELECTOR, NO_SERVING, NO_SLICES = 36, 30, 21, 20
 QUIET_S = 3.0
+LIMIT_S = 90
+SERVED_S = 5.0
+"""Longer than a machine stands still, and not so long that what was broken is whole again."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _applied(lab: Lab) -> None:
     for name in ("first-pool.yaml", "bgp-router.yaml"):
         lab.apply_file(str(SAMPLES / name))
-    until(lambda: lab.fetch("client", URL), 20, "an answer at the address")
-    until(lambda: lab.fetch("remote", URL), 20, "an answer behind the router")
+    until(lambda: lab.fetch("client", URL), LIMIT_S, "an answer at the address")
+    until(lambda: lab.fetch("remote", URL), LIMIT_S, "an answer behind the router")
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +47,7 @@ def _upgraded(lab: Lab) -> Iterator[None]:
     """The next test begins with the newest."""
     yield
     lab.play_release(NEWEST)
-    until(lambda: not said(lab), 40, "all is well")
+    until(lambda: not said(lab), LIMIT_S, "all is well")
 
 
 @pytest.fixture
@@ -84,13 +87,13 @@ def serves_anew(lab: Lab, name: str, port: int) -> None:
     """A new Service gets an address, is announced in both modes, and gives the address back."""
     path = f"{SERVICES}/{name}"
     lab.request("POST", SERVICES, load_balancer(name, port))
-    address = until(lambda: ingress(lab, path), 20, f"an address of {name}")[0]["ip"]
+    address = until(lambda: ingress(lab, path), LIMIT_S, f"an address of {name}")[0]["ip"]
     for host in ("client", "remote"):
         asked = partial(lab.fetch, host, f"http://{address}:{port}")
-        until(asked, 20, f"an answer of {name} at {host}")
+        until(asked, LIMIT_S, f"an answer of {name} at {host}")
     # The watch shows it as a change of an object that is no longer wanted.
     lab.patch(path, {"spec": {"type": "ClusterIP"}})
-    until(lambda: not ingress(lab, path), 20, f"the address of {name} given back")
+    until(lambda: not ingress(lab, path), LIMIT_S, f"the address of {name} given back")
     lab.request("DELETE", path)
 
 
@@ -116,8 +119,8 @@ def stays(lab: Lab, seconds: float = QUIET_S) -> None:
     """For a while both clients are served as before."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        assert lab.fetch("client", URL)
-        assert lab.fetch("remote", URL)
+        assert lab.fetch("client", URL, timeout_s=SERVED_S)
+        assert lab.fetch("remote", URL, timeout_s=SERVED_S)
 
 
 @pytest.mark.usefixtures("running")
@@ -128,9 +131,9 @@ def test_an_older_server_is_enough(lab: Lab, minor: int) -> None:
     stays(lab)
     serves_anew(lab, f"at-{minor}", 8000 + minor)
     # What the server drops of a write is not written again and again.
-    until(lambda: is_quiet(lab), 20, "an end of the writes")
+    until(lambda: is_quiet(lab), LIMIT_S, "an end of the writes")
     assert ingress(lab, SERVICE)[0]["ip"] == before
-    assert said(lab) == []
+    until(lambda: not said(lab), LIMIT_S, "nothing is wrong")
     lab.play_release(NEWEST)
     stays(lab)
     serves_anew(lab, f"after-{minor}", 8100 + minor)
@@ -151,26 +154,27 @@ def test_traffic_that_stays_local_needs_no_condition_of_later_servers(lab: Lab) 
     lab.play_release(NO_SERVING)
     lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Local"}})
     try:
-        have = nodes_with_endpoints(lab)
-        until(lambda: hops(lab) == have, 20, f"routes by {have} alone")
-        until(lambda: lab.fetch("client", URL), 10, "an answer at client")
-        until(lambda: lab.fetch("remote", URL), 10, "an answer at remote")
+        by_all = "routes by the nodes with an endpoint"
+        until(lambda: hops(lab) == nodes_with_endpoints(lab), LIMIT_S, by_all)
+        until(lambda: lab.fetch("client", URL), LIMIT_S, "an answer at client")
+        until(lambda: lab.fetch("remote", URL), LIMIT_S, "an answer at remote")
         scale(lab, 1)
-        until(lambda: len(nodes_with_endpoints(lab)) == 1, 20, "one endpoint")
-        until(lambda: hops(lab) == nodes_with_endpoints(lab), 20, "the route by its node alone")
+        until(lambda: len(nodes_with_endpoints(lab)) == 1, LIMIT_S, "one endpoint")
+        alone = "the route by its node alone"
+        until(lambda: hops(lab) == nodes_with_endpoints(lab), LIMIT_S, alone)
     finally:
         scale(lab, 2)
         lab.patch(SERVICE, {"spec": {"externalTrafficPolicy": "Cluster"}})
-    until(lambda: len(hops(lab)) == LAB_NODES, 20, "routes by all")
+    until(lambda: len(hops(lab)) == LAB_NODES, LIMIT_S, "routes by all")
 
 
 @pytest.mark.usefixtures("running")
 def test_a_server_without_a_kind_is_named_and_what_is_announced_stays(lab: Lab) -> None:
     lab.play_release(NO_SLICES)
-    until(lambda: says_slices_are_missing(lab), 20, "every brain says what it misses")
+    until(lambda: says_slices_are_missing(lab), LIMIT_S, "every brain says what it misses")
     stays(lab)
     lab.play_release(NEWEST)
-    until(lambda: not said(lab), 40, "all is well")
+    until(lambda: not said(lab), LIMIT_S, "all is well")
     serves_anew(lab, "upgraded", 8300)
 
 
