@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,13 @@ def test_a_drill_that_is_ended_in_the_middle_leaves_nothing(end: signal.Signals)
     ) as drill:
         assert drill.stderr is not None
         said = iter(drill.stderr.readline, "")
-        next(line for line in said if "run 1 of 1" in line)
+        before = list(takewhile(lambda line: "run 1 of 1" not in line, said))
+        assert drill.poll() is None, "".join(before)
         name = f"drill{drill.pid}"
         assert netns.existing(f"herald-{name}-")
         drill.send_signal(end)
         rest = "".join(said)
     assert drill.returncode != 0
     assert "Traceback" not in rest
-    until(lambda: not StateFolder.of(name).path.exists(), 20, "the state folder is gone")
+    until(lambda: not StateFolder.of(name).path.exists(), 60, "the state folder is gone")
     assert netns.existing(f"herald-{name}-") == []
