@@ -7,6 +7,7 @@ of their service accounts, renewed while the lab runs.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from kube.client import ApiError, Client
@@ -70,7 +71,7 @@ class Installer:
 
     async def _until_served(self, limit: float) -> None:
         """Return once each kind of Herald's can be listed: some time after it was defined."""
-        definitions = await self._client.get(DEFINITIONS)
+        definitions = await self._insist(DEFINITIONS, lambda: self._client.get(DEFINITIONS))
         for path in [each for obj in definitions["items"] for each in _collections(obj)]:
             while not await self._lists(path):
                 if asyncio.get_running_loop().time() > limit:
@@ -108,10 +109,10 @@ class Installer:
         obj = node_object(node)
         await self._create("/api/v1/nodes", obj)
         path = f"/api/v1/nodes/{node.name}"
-        await self._client.patch(f"{path}/status", {"status": obj["status"]})
+        await self._patch(f"{path}/status", {"status": obj["status"]})
         # Admission taints a new Node until its life cycle controller, which the lab has not,
         # finds it ready.
-        await self._client.patch(path, {"spec": {"taints": None}})
+        await self._patch(path, {"spec": {"taints": None}})
 
     async def _renew(self, account: str) -> None:
         path = f"/api/v1/namespaces/{HERALD_NAMESPACE}/serviceaccounts/{account}/token"
@@ -124,17 +125,27 @@ class Installer:
         self._state.write_token(account, answer["status"]["token"])
 
     async def _create(self, path: str, obj: Json) -> Json:
-        """Create an object; again while the server is not ready for it; one that is there is."""
+        """Create an object; one that is there is."""
+        try:
+            return await self._insist(path, lambda: self._client.create(path, obj))
+        except ApiError as error:
+            if error.status == 409:
+                return obj
+            raise
+
+    async def _patch(self, path: str, body: Json) -> None:
+        await self._insist(path, lambda: self._client.patch(path, body))
+
+    async def _insist(self, path: str, ask: Callable[[], Awaitable[Json]]) -> Json:
+        """Return the answer to a request, made again while the server is not ready for it."""
         limit = asyncio.get_running_loop().time() + RETRY_LIMIT_S
         while True:
             try:
-                return await self._client.create(path, obj)
+                return await ask()
             except ApiError as error:
-                if error.status == 409:
-                    return obj
                 # 403: no service account yet; 404: no such kind yet; 5xx: starting.
                 late = asyncio.get_running_loop().time() > limit
-                if late or error.status not in (0, 403, 404, 429, 500, 503):
+                if late or error.status not in (0, 403, 404, 429, 500, 503, 504):
                     raise
                 LOG.info("%s again: %s", path, error)
                 await asyncio.sleep(RETRY_S)
