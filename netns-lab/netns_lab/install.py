@@ -56,7 +56,7 @@ class Installer:
             await asyncio.sleep(RETRY_S)
         for account in ACCOUNTS:
             await self._renew(account)
-        await self._until_served(limit)
+        await self._until_served()
 
     async def _apply_manifests(self, kubectl: Path) -> str:
         """Return what kubectl says against them, empty when all of them are there."""
@@ -69,8 +69,9 @@ class Installer:
         said = words.decode(errors="replace").strip()
         return (said or "no words") if child.returncode else ""
 
-    async def _until_served(self, limit: float) -> None:
+    async def _until_served(self) -> None:
         """Return once each kind of Herald's can be listed: some time after it was defined."""
+        limit = asyncio.get_running_loop().time() + RETRY_LIMIT_S
         definitions = await self._insist(DEFINITIONS, lambda: self._client.get(DEFINITIONS))
         for path in [each for obj in definitions["items"] for each in _collections(obj)]:
             while not await self._lists(path):
