@@ -133,7 +133,12 @@ def _write_sysctls(settings: dict[str, str]) -> None:
 
 def _ip(script: str) -> None:
     done = subprocess.run(
-        ["ip", "-batch", "-"], input=script, capture_output=True, text=True, timeout=60, check=False
+        ["ip", "-batch", "-"],
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
     )
     if done.returncode != 0:
         raise TopologyError(f"ip refused a command: {done.stderr.strip()}")

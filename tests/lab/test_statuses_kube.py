@@ -194,4 +194,4 @@ def test_what_a_dead_node_left_is_replaced(lab: Lab, rig: Rig) -> None:
         announcer(lab, other_than=owner)
     finally:
         lab.start_node(owner)
-        rig.wait_ready()
+        rig.wait_ready(LIMIT_S * 2)

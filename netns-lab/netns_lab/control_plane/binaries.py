@@ -95,7 +95,7 @@ def _is_pinned(program: Path) -> bool:
     arguments = ["version", "--client"] if program.name == "kubectl" else ["--version"]
     try:
         done = subprocess.run(
-            [program, *arguments], capture_output=True, text=True, timeout=10, check=False
+            [program, *arguments], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -120,7 +120,7 @@ def _find_go(environment: Mapping[str, str], folder: Path, say: Say) -> Path:
 def _go_version(go: Path) -> tuple[int, int]:
     try:
         done = subprocess.run(
-            [go, "env", "GOVERSION"], capture_output=True, text=True, timeout=10, check=False
+            [go, "env", "GOVERSION"], capture_output=True, text=True, timeout=60, check=False
         )
         major, minor, *_ = done.stdout.strip().removeprefix("go").split(".")
         return int(major), int(minor)

@@ -48,9 +48,9 @@ class Rig:
         self.place(on)
         self.address = until("the Service's address", self._assigned, SETTLE_LIMIT_S)
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, limit_s: float = SETTLE_LIMIT_S) -> None:
         """Return when every process of the lab is ready."""
-        until("all processes ready", self._all_ready, SETTLE_LIMIT_S)
+        until("all processes ready", self._all_ready, limit_s)
 
     def place(self, on: tuple[str, ...]) -> None:
         """Have one ready backend on each of the nodes `on` and none elsewhere."""
