@@ -7,18 +7,36 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.lab.attempts import starved_runs
 from tests.waiting import JudgingLoop
 
 
 def pytest_configure() -> None:
-    """Load no authorities of the machine: tests talk to loopback and bring their own.
+    """Set up what all tests share, before any of them is imported.
 
-    Each client's TLS context would otherwise read them all, 22 ms a time.
+    No authorities of the machine: tests talk to loopback and bring their own. Each client's TLS
+    context would otherwise read them all, 22 ms a time.
     """
     os.environ["SSL_CERT_FILE"] = os.devnull
     os.environ["SSL_CERT_DIR"] = os.devnull
+    _be_patient_with_examples()
+
+
+def _be_patient_with_examples() -> None:
+    """Let no example fail for its time, which is the machine's; try the same ones in each run.
+
+    HERALD_FUZZ_RANDOM=1 looks for new ones.
+    """
+    settings.register_profile(
+        "herald",
+        settings(),
+        deadline=None,
+        derandomize=os.environ.get("HERALD_FUZZ_RANDOM") != "1",
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("herald")
 
 
 def pytest_collection_finish() -> None:

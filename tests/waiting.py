@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class _Judge(selectors.DefaultSelector):
