@@ -1,10 +1,11 @@
 """A new leader's first pass, and how many writes it has under way at once."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
 from controller.outcome import Assigned, Pending
-from controller.reconciler import WRITERS
+from controller.reconciler import TAKE_OVER_RETRY_S, WRITERS
 from kube.objects import ObjectName
 from netns_lab.faults.modes import Fault, Mode
 from netns_lab.faults.proxy import FaultProxy
@@ -49,6 +50,7 @@ async def test_take_over_that_fails_is_not_tried_again_at_each_change(tmp_path: 
         await until(lambda: not reconciler.readiness())
         await proxy.set_fault(Fault(Mode.ERROR, match="/services", verbs=("list",), code=500))
         leads.now = True
+        began = asyncio.get_running_loop().time()
         reconciler.on_role(None)
         await until(lambda: client.requests["GET", 500])
 
@@ -56,7 +58,8 @@ async def test_take_over_that_fails_is_not_tried_again_at_each_change(tmp_path: 
             await there.create_service(f"s{i}")
             await idle()
 
-        assert client.requests["GET", 500] == 1
+        lasted_s = asyncio.get_running_loop().time() - began
+        assert client.requests["GET", 500] <= 1 + lasted_s // TAKE_OVER_RETRY_S
 
 
 async def test_writes_are_under_way_at_once_and_no_more_than_the_api_server_should_bear(

@@ -167,13 +167,13 @@ def test_what_is_asked_of_kubectl_has_an_end(
 ) -> None:
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
-    reach = ClusterReach("metallb-system", (), page_limit_s=0.2, api_limit_s=0.2)
+    reach = ClusterReach("metallb-system", (), page_limit_s=0.2)
     reach.nodes()
     cluster.fails("api_v1_services", "hang")
     cluster.node_dies("node1", "hang")
 
     with pytest.raises(Failure, match=r"no answer in 0\.2 s"):
-        reach.get("/api/v1/services")
+        ClusterReach("metallb-system", (), api_limit_s=0.2).get("/api/v1/services")
     assert reach.status("node1") is None
     assert "says nothing for 0.2 s" in reach.why_silent("node1")
 

@@ -204,7 +204,7 @@ async def test_delete_may_be_of_this_very_object_only(tmp_path: Path) -> None:
     assert server.asked[1][1] == ""
 
 
-async def watch(client: Client, idle_s: float = 5.0) -> list[bytes]:
+async def watch(client: Client, idle_s: float = 60.0) -> list[bytes]:
     lines = client.watch_lines("/x", resource_version="5", watch_s=300, idle_s=idle_s)
     async with aclosing(lines):
         return [line async for line in lines]

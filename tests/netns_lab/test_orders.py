@@ -64,7 +64,7 @@ async def test_story_is_told_whole_to_those_who_come_late() -> None:
     async def listen() -> None:
         heard.extend([text async for text in story.follow()])
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(listen())
         await idle()
         story.say("two")

@@ -60,8 +60,9 @@ async def served(
     *resources: Any,
     registry: CollectorRegistry | None = None,
     deleted: Callable[[], Deleted] = frozenset,
+    news_limit_s: float = 0.05,
 ) -> AsyncIterator[tuple[Webhook, Caller]]:
-    webhook = Webhook(HERALD, registry or CollectorRegistry(), deleted, 0.05)
+    webhook = Webhook(HERALD, registry or CollectorRegistry(), deleted, news_limit_s)
     webhook.on_change(Snapshot(pools=by_name(*resources), listed=frozenset(Kind)))
     port = free_port()
     async with webhook.serving("127.0.0.1", port):
@@ -102,7 +103,8 @@ async def test_conflict_waits_a_moment_for_the_news_that_ends_it() -> None:
             loop.call_soon(webhook.on_change, without)
         return frozenset()
 
-    async with served(pool("first", "192.0.2.0/24"), deleted=deleted) as (webhook, caller):
+    first = pool("first", "192.0.2.0/24")
+    async with served(first, deleted=deleted, news_limit_s=10.0) as (webhook, caller):
         webhook.present(good)
         assert '"allowed": true' in (await caller.ask(good, REVIEW))[1]
     assert len(asked) == 2

@@ -45,9 +45,8 @@ async def test_a_service_with_an_address_becomes_an_intent(first: Cluster) -> No
         await until(lambda: wire.holds(AddressIntent), lambda: wire.heard)
         intent = wire.holds(AddressIntent)[0]
         assert (intent.address, intent.rank_key, intent.fit) == (ADDRESS, ADDRESS, True)
-        await until(lambda: wire.holds(Identity))
+        await until(lambda: wire.holds(Identity) and wire.holds(Expected) and wire.holds(Drain))
         assert wire.holds(Identity)[0].node == "node1"
-        assert wire.holds(Expected)
         assert wire.holds(Drain) == [Drain(False)]
 
         await first.delete("Service", "web", "default")

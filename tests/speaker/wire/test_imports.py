@@ -6,7 +6,7 @@ def loaded_by(statement: str) -> set[str]:
     """Return the top-level modules of a fresh interpreter after the statement."""
     program = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     shown = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=True
     )
     return set(shown.stdout.split())
 
