@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from netns_lab import frr, netns
 from netns_lab.access import Access
 from netns_lab.control_plane.releases import RELEASE_PATH
-from netns_lab.manifests import Manifest, read_file
+from netns_lab.manifests import Manifest, is_same, read_file
 from netns_lab.orders import Json, LabError, answers, give_order
 from netns_lab.plan import LabPlan, plan_lab
 from netns_lab.planes import USUAL, PlaneChoice, check_plane, kubectl
@@ -26,7 +26,7 @@ from netns_lab.state import StateFolder, labs
 
 Result = TypeVar("Result")
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 "A supervisor that has ended is noticed at once; one that is slow is waited for."
 UP_LIMIT_S = 150.0
 "Longer than the supervisor itself waits for the API server, so that its own words are told."
@@ -105,9 +105,12 @@ class Lab:
 
     def down(self) -> None:
         """Take the lab down; nothing of it is left."""
+        child = self._supervisor
+        if child is not None and self.state.read_journal() is None:
+            child.kill()  # it has not come so far that its journal names it
         take_down(self.plan.name)
-        if self._supervisor is not None:
-            self._supervisor.wait(END_LIMIT_S)
+        if child is not None:
+            child.wait(END_LIMIT_S)
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -202,8 +205,7 @@ class Lab:
                 yield f"{manifest.words} created"
                 continue
             done = self.patch(manifest.path, manifest.to_patch(live))
-            same = done["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
-            yield f"{manifest.words} {'unchanged' if same else 'configured'}"
+            yield f"{manifest.words} {'unchanged' if is_same(live, done) else 'configured'}"
 
     def apply_file(self, path: str) -> list[str]:
         """Apply a file or folder; return the sentences."""
@@ -282,6 +284,10 @@ class Lab:
         """Report a Pod (`namespace/name`) ready or not; it goes on serving."""
         self.order("pod_ready", pod=pod, ready=ready)
 
+    def end_pod(self, pod: str) -> None:
+        """End what a Pod (`namespace/name`) runs; nothing is reported, nor started again."""
+        self.order("end_pod", pod=pod)
+
     def stop_proxy(self, node: str) -> None:
         """End the node's service proxy; its rules stay."""
         self.order("stop_proxy", node=node)
@@ -301,8 +307,6 @@ class Lab:
     def play_release(self, minor: int) -> None:
         """Make the embedded API server one of Kubernetes 1.MINOR, as by a restart: watches end."""
         self.request("PUT", RELEASE_PATH, {"minor": minor})
-
-    # -- starting --------------------------------------------------------------------------------
 
     def _start_supervisor(self, options: list[str], *, tied: bool) -> None:
         self.state.make()

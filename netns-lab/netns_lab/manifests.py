@@ -14,6 +14,7 @@ import yaml
 Json = dict[str, Any]
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+WRITTEN_WITH_A_STATUS = frozenset({"resourceVersion", "managedFields"})
 
 CLUSTER_SCOPED = {
     "Namespace",
@@ -76,6 +77,16 @@ class Manifest:
         before = json.loads(note) if note else {}
         patch: Json = _merge(before, self.to_create())
         return patch
+
+
+def is_same(live: Json, done: Json) -> bool:
+    """Tell whether a patch changed nothing; a status that others wrote meanwhile doesn't count."""
+    return _wanted(live) == _wanted(done)
+
+
+def _wanted(obj: Json) -> Json:
+    metadata = {k: v for k, v in obj["metadata"].items() if k not in WRITTEN_WITH_A_STATUS}
+    return {k: v for k, v in obj.items() if k != "status"} | {"metadata": metadata}
 
 
 def read_manifests(text: str | bytes, source: str) -> list[Manifest]:

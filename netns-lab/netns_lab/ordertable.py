@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from netns_lab.cluster import Key
 from netns_lab.faults_client import order_fault
 from netns_lab.kube_proxies import NodeProxies
 from netns_lab.machines import Machines
@@ -118,8 +119,10 @@ class OrderTable:
         self._machines.process(process).options = tuple(options)
 
     async def _do_pod_ready(self, pod: str, ready: bool) -> None:
-        namespace, _, name = pod.rpartition("/")
-        await self._pods.set_ready((namespace or "default", name), ready=ready)
+        await self._pods.set_ready(_key(pod), ready=ready)
+
+    def _do_end_pod(self, pod: str) -> None:
+        self._pods.end(_key(pod))
 
     def _do_stop_proxy(self, node: str) -> None:
         self._proxies.stop(node)
@@ -132,3 +135,8 @@ class OrderTable:
 
     async def _do_api_fault(self, **fault: Any) -> Json:
         return await order_fault(self._lab.state.fault_socket, fault)
+
+
+def _key(pod: str) -> Key:
+    namespace, _, name = pod.rpartition("/")
+    return namespace or "default", name

@@ -96,6 +96,10 @@ class PodRunner:
         pod.ready = ready
         await self._report(key, pod)
 
+    def end(self, key: Key) -> None:
+        """End the Pod's servers at once; it is reported as before."""
+        _close_servers(self._running[key])
+
     def _changed(self, key: Key) -> None:
         self._tasks.create_task(self._settle(key))
 
@@ -168,8 +172,7 @@ class PodRunner:
 
     def _close(self, key: Key, pod: RunningPod) -> None:
         self._running.pop(key, None)
-        for server in pod.servers:
-            server.close()
+        _close_servers(pod)
 
     async def _remove(self, key: Key) -> None:
         try:
@@ -193,6 +196,11 @@ class PodRunner:
                 await asyncio.sleep(STATUS_RETRY_S)
             else:
                 return
+
+
+def _close_servers(pod: RunningPod) -> None:
+    while pod.servers:
+        pod.servers.pop().close()
 
 
 def _owner(obj: Json) -> str:

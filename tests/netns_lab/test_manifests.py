@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from netns_lab.manifests import LAST_APPLIED, Manifest, ManifestError, read_file, read_manifests
+from netns_lab.manifests import (
+    LAST_APPLIED,
+    Manifest,
+    ManifestError,
+    is_same,
+    read_file,
+    read_manifests,
+)
 
 SAMPLE = Path(__file__).parents[2] / "manifests/samples/first-pool.yaml"
 
@@ -100,3 +107,14 @@ def test_folder_without_an_object_is_refused(
 def test_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No such file"):
         read_file(str(tmp_path / "none.yaml"))
+
+
+def test_a_status_that_is_written_during_an_apply_makes_the_object_no_other() -> None:
+    def pool(version: str, addresses: list[str], **status: int) -> dict[str, object]:
+        metadata = {"name": "x", "resourceVersion": version, "managedFields": [version]}
+        return {"metadata": metadata, "spec": {"addresses": addresses}, "status": status}
+
+    live = pool("7", ["192.0.2.0/24"])
+
+    assert is_same(live, pool("8", ["192.0.2.0/24"], assignedIPv4=0))
+    assert not is_same(live, pool("8", ["198.51.100.0/24"]))
