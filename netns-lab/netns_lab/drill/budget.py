@@ -18,6 +18,7 @@ class Key(Enum):
     ROUTE_CHANGE_MS = "route_change_ms"
     TCP_BROKEN = "tcp_broken"
     MOVES = "moves"
+    OFF_MS = "off_ms"
 
     @property
     def unit(self) -> str:

@@ -8,13 +8,14 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from netns_lab.commands import SPEAKER, process_name
 from netns_lab.drill import objects
 from netns_lab.drill.rig import Rig
-from netns_lab.drill.settle import until
+from netns_lab.drill.series import KnownCut
+from netns_lab.drill.settle import LateError, until
 from netns_lab.lab import Lab
 
 CUT_S = 0.5
@@ -22,8 +23,11 @@ PARTITION_S = 2.0
 OUTAGE_LEAD_S = 1.0
 PROXY_AWAY_S = 2.0
 PROXY_LATE_S = 2.0
-PROXY_SYNC_S = 1.5
-EXIT_LIMIT_S = 30.0
+PROXY_LIMIT_S = 4.5
+"""Herald takes a port that nobody answers on for 5 s for one that no service proxy serves."""
+NOTICED_S = 0.2
+"A real kubelet looks once a second whether its containers run."
+EXIT_LIMIT_S = 60.0
 "A speaker has its whole grace period to hand over."
 BYSTANDERS = ("client", "watcher", "router")
 
@@ -35,6 +39,8 @@ class Scene:
     rig: Rig
     target: str
     undo: ExitStack
+    cuts: list[KnownCut] = field(default_factory=list)
+    "What a calibration did."
 
     @property
     def lab(self) -> Lab:
@@ -110,18 +116,23 @@ def endpoint_gone(scene: Scene) -> float:
 
 
 def endpoint_killed(scene: Scene) -> float:
-    """Delete the backend on the node without any grace period."""
+    """Let the backend on the node end at once; its Pod is deleted when that has been noticed.
+
+    Deleted first, it would end when the lab's kubelet gets to it: perhaps later than Herald moves.
+    """
     at = time.monotonic()
+    scene.lab.end_pod(scene.rig.pod(scene.target))
+    time.sleep(NOTICED_S)
     scene.rig.remove(scene.target, grace_s=0)
     return at
 
 
 def endpoint_unready(scene: Scene) -> float:
     """Let the backend on the node fail its readiness probe; it goes on serving."""
-    name = scene.rig.backends[scene.target].obj["metadata"]["name"]
-    scene.undo.callback(scene.lab.pod_ready, f"default/{name}", ready=True)
+    pod = scene.rig.pod(scene.target)
+    scene.undo.callback(scene.lab.pod_ready, pod, ready=True)
     at = time.monotonic()
-    scene.lab.pod_ready(f"default/{name}", ready=False)
+    scene.lab.pod_ready(pod, ready=False)
     return at
 
 
@@ -132,14 +143,16 @@ def endpoint_back(scene: Scene) -> float:
     """
     scene.undo.callback(scene.lab.start_proxy, scene.target)
     # Rules of a backend that was there before would serve the new one, if it got the same address.
-    # kube-proxy's health check knows of its end sooner than its rules, which change once a second.
     scene.rig.wait_unserved(scene.target)
-    time.sleep(PROXY_SYNC_S)
+    scene.rig.wait_programmed()
     scene.lab.stop_proxy(scene.target)
     scene.rig.place(scene.rig.nodes)
     at = time.monotonic()
     time.sleep(PROXY_LATE_S)
     scene.lab.start_proxy(scene.target)
+    scene.rig.wait_served(scene.target)
+    if (away_s := time.monotonic() - at) > PROXY_LIMIT_S:
+        raise LateError(f"the service proxy came back after {away_s:.1f} s")
     return at
 
 
@@ -157,8 +170,10 @@ def cut_for_half_a_second(scene: Scene) -> float:
     scene.undo.callback(scene.lab.heal)
     # Not the router: 500 ms would end its BFD sessions, and the cut would outlast itself.
     at = began(scene.lab.partition(["client", "watcher"], [*scene.rig.nodes, "router"]))
+    cut_by = time.monotonic()
     time.sleep(max(0.0, at + CUT_S - time.monotonic()))
-    scene.lab.heal()
+    healed_after = began(scene.lab.heal())
+    scene.cuts.append(KnownCut(healed_after - cut_by, time.monotonic() - at))
     return at
 
 

@@ -1,8 +1,8 @@
-"""Whether the probes of a run were on time: a machine that stands still measures itself. Pure.
+"""Whether all got the processor in time: a machine that stands still measures itself. Pure.
 
-A probe that is not given the processor sends nothing, and neither Herald nor the lab is then what
-the figures tell of. So the longest time that one of them sent nothing says whether a run counts,
-whatever its figures are.
+A probe that is not given the processor sends nothing; a daemon, FRR or an echo server that is not
+given it answers nothing. Neither Herald nor the lab is then what the figures tell of. So the
+longest time that one of them had to wait says whether a run counts, whatever its figures are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,16 @@ LATE_MS = 100.0
 calibration's bounds allow."""
 
 
-def late_ms(clients: Mapping[str, ClientSeries], arp: ArpSeries | None) -> float:
-    """Return the longest time in which a probe sent nothing."""
-    times = [[at for flow in each.flows for at in flow.sent_s] for each in clients.values()]
+def lateness(clients: Mapping[str, ClientSeries], arp: ArpSeries | None) -> tuple[str, float]:
+    """Return which probe sent nothing for longest, and how many milliseconds."""
+    late_s = {
+        f"the probe {name}": _longest_s(at for flow in series.flows for at in flow.sent_s)
+        for name, series in clients.items()
+    }
     if arp is not None:
-        times.append(list(arp.asked_s))
-    return round(max(map(_longest_s, times), default=0.0) * 1000, 2)
+        late_s["the probe arp"] = _longest_s(arp.asked_s)
+    who = max(late_s, key=late_s.__getitem__, default="")
+    return who, round(late_s.get(who, 0.0) * 1000, 2)
 
 
 def _longest_s(times: Iterable[float]) -> float:

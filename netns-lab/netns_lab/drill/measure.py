@@ -6,12 +6,19 @@ are seconds on CLOCK_MONOTONIC, results milliseconds; None where a figure does n
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
 
-from netns_lab.drill.lateness import late_ms
-from netns_lab.drill.series import ArpSeries, ClientSeries, ExpectedChange, Flow, RouteChange
+from netns_lab.drill.lateness import lateness
+from netns_lab.drill.series import (
+    ArpSeries,
+    ClientSeries,
+    ExpectedChange,
+    Flow,
+    KnownCut,
+    RouteChange,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,11 @@ class RunFigures:
     marks: Mapping[str, float] = field(default_factory=dict)
     "Milliseconds after the fault."
     late_ms: float = 0.0
-    "The longest time in which a probe sent nothing: what the machine itself cost."
+    "The longest that a probe, or a process of the lab, waited: what the machine itself cost."
+    late_who: str = ""
+    "Who that was."
+    off_ms: float | None = None
+    "How far the longest gap is from what a cut of known length must have cost."
 
 
 def measure_client(series: ClientSeries) -> ClientFigures:
@@ -75,6 +86,7 @@ def measure_run(
     changed = None if route is None else route_change_s(route, fault_s, path)
     marks = {name: _ms(at - fault_s) for name, at in known_s.items()}
     marks |= {} if arp is None else arp_marks_ms(arp, fault_s)
+    late_who, late_ms = lateness(clients, arp)
     if changed is not None:
         marks["route_changed"] = _ms(changed - fault_s)
     return RunFigures(
@@ -89,8 +101,21 @@ def measure_run(
         clients=by_client,
         moves=None if arp is None else moves(arp),
         marks=marks,
-        late_ms=late_ms(clients, arp),
+        late_ms=late_ms,
+        late_who=late_who,
     )
+
+
+def with_machine(
+    figures: RunFigures, waits_s: Mapping[str, float], cut: KnownCut | None
+) -> RunFigures:
+    """Return the figures with what the lab's processes waited for a processor, and what follows."""
+    who = max(waits_s, key=waits_s.__getitem__, default="")
+    if _ms(waits_s.get(who, 0.0)) > figures.late_ms:
+        figures = replace(figures, late_who=who, late_ms=_ms(waits_s[who]))
+    if cut is None:
+        return figures
+    return replace(figures, off_ms=off_ms(figures.longest_gap_ms, cut, figures.late_ms))
 
 
 def longest_gap_ms(flow: Flow) -> float:
@@ -109,6 +134,14 @@ def longest_gap_ms(flow: Flow) -> float:
             after = min(bisect_right(bounds, sent), len(bounds) - 1)
             longest = max(longest, bounds[after] - bounds[after - 1])
     return _ms(longest)
+
+
+def off_ms(gap_ms: float, cut: KnownCut, late_ms: float) -> float:
+    """Return how far a gap is from the cut that made it.
+
+    Its ends are echoes, and either may have been as late as anything was in that run.
+    """
+    return round(max(_ms(cut.least_s) - gap_ms, gap_ms - _ms(cut.most_s) - 2 * late_ms, 0.0), 2)
 
 
 def arp_silence_ms(arp: ArpSeries) -> float:

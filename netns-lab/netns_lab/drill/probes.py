@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +23,8 @@ from netns_lab.drill.series import (
 from netns_lab.drill.settle import NotSettledError
 from netns_lab.lab import Lab
 
-READY_LIMIT_S = 20.0
-STOP_LIMIT_S = 20.0
+READY_LIMIT_S = 60.0
+STOP_LIMIT_S = 60.0
 FLOWS, DATAGRAMS_A_SECOND, CONNECTIONS = 16, 1000, 4
 CLIENTS = {"lan": "client", "routed": "remote"}
 """Name in the report, and host of the lab."""
@@ -36,6 +37,8 @@ class Seen:
     clients: dict[str, ClientSeries]
     arp: ArpSeries | None
     routes: tuple[RouteChange, ...] | None
+    waits_s: Mapping[str, float]
+    "By process of the lab: the longest that it was given no processor."
 
 
 class Probe:
@@ -64,7 +67,10 @@ class Probe:
 
     def stop(self) -> dict[str, Any]:
         """End it and return its report."""
-        output, _ = self._process.communicate(timeout=STOP_LIMIT_S)
+        try:
+            output, _ = self._process.communicate(timeout=STOP_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise NotSettledError(f"{self.name}: no report within {STOP_LIMIT_S:g} s") from error
         lines = output.strip().splitlines()
         if not lines:
             raise NotSettledError(f"{self.name}: ended without a report")
@@ -109,6 +115,8 @@ class Probes:
         else:
             router = self.lab.plan.host("router").namespace
             self._start("routes", "route_watch", "--namespace", router, "--target", self.address)
+        namespaces = [host.namespace for host in self.lab.plan.hosts]
+        self._start("starvation", "starvation", "--namespaces", *namespaces)
         for probe in self._running.values():
             probe.wait_ready()
         return self
@@ -128,6 +136,7 @@ class Probes:
             clients={name: _client(reports[name]) for name in CLIENTS},
             arp=_arp(reports["arp"]) if "arp" in reports else None,
             routes=_routes(reports["routes"]) if "routes" in reports else None,
+            waits_s=reports["starvation"]["waits_s"],
         )
 
 

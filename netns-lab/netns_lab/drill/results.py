@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from netns_lab.drill.budget import Budget, breaches, summarise
+from netns_lab.drill.lateness import LATE_MS
 from netns_lab.drill.measure import RunFigures
 from netns_lab.drill.timeline import Timeline
 
@@ -72,7 +73,17 @@ class DrillResult:
             found.append(f"control: {self.control.run.error}")
         elif not self.control.behaved:
             found.append(f"the control did not behave as it must: {self.control.what}")
-        return found
+        return found + self._excuses() if found else []
+
+    def _excuses(self) -> list[str]:
+        """Say where the machine was late: then the figures may tell of it, not of Herald."""
+        control = () if self.control is None else (self.control.run,)
+        return [
+            f"{each.figures.late_who} got no processor for {each.figures.late_ms:g} ms in a run,"
+            " after all repeats"
+            for each in (*self.runs, *control)
+            if each.figures.late_ms > LATE_MS
+        ]
 
     @property
     def passed(self) -> bool:

@@ -21,6 +21,8 @@ SETTLE_LIMIT_S = 60.0
 "For a busy machine, on which a node's processes take half a minute to start."
 MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
 SERVICE_PATH = f"/api/v1/namespaces/default/services/{objects.SERVICE}"
+# `10.244.1.2:7` in kube-proxy's rules, `10.244.1.2 . 7` in those of the lab's own proxy.
+PROGRAMMED = re.compile(rf"\b(\d+\.\d+\.\d+\.\d+)(?::| \. ){objects.ECHO_PORT}\b")
 
 
 @dataclass(slots=True)
@@ -71,6 +73,26 @@ class Rig:
         options = "" if grace_s is None else f"?gracePeriodSeconds={grace_s}"
         self.lab.request("DELETE", manifest.path + options)
 
+    def pod(self, node: str) -> str:
+        """Return the backend on a node as `namespace/name`."""
+        metadata = self.backends[node].obj["metadata"]
+        return f"{metadata.get('namespace', 'default')}/{metadata['name']}"
+
+    def wait_programmed(self) -> None:
+        """Return when every node's service proxy leads to the backends there are, and no other.
+
+        A node that takes over sends what comes to the backends that its proxy knows of.
+        """
+        backends = {self._pod_address(manifest) for manifest in self.backends.values()}
+
+        def there() -> bool:
+            late = [node for node in self.nodes if self._programmed(node) != backends]
+            if late:
+                raise LabError(f"waiting for the rules of {', '.join(late)}")
+            return True
+
+        until("backends in all rules", there, SETTLE_LIMIT_S)
+
     def owner(self) -> str:
         """Return the node that answers for the address (L2), asked until it stays the same."""
         asked = [self._answering()]
@@ -98,27 +120,34 @@ class Rig:
         """Return when the router has `count` BFD sessions up: BGP is up a second or two before."""
 
         def there() -> bool:
-            sessions = json.loads(self.lab.vtysh("show bfd peers json") or "[]")
+            sessions = _list_of(self.lab.vtysh("show bfd peers json"))
             return len([each for each in sessions if each["status"] == "up"]) == count
 
         until(f"{count} BFD sessions", there, SETTLE_LIMIT_S)
 
     def wait_unserved(self, node: str) -> None:
         """Return when the node's service proxy says that no backend serves there."""
+        self._wait_health(node, "503")
+
+    def wait_served(self, node: str) -> None:
+        """Return when the node's service proxy says that a backend serves there."""
+        self._wait_health(node, "200")
+
+    def _wait_health(self, node: str, answer: str) -> None:
         service = self.lab.get(SERVICE_PATH) or {}
         port = service["spec"]["healthCheckNodePort"]
         url = f"http://{self.lab.plan.node(node).lan_v4}:{port}/healthz"
         ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "1", url]
 
         def said() -> bool:
-            return self.lab.exec(node, ask).stdout == "503"
+            return self.lab.exec(node, ask).stdout == answer
 
-        until(f"503 from {url}", said, SETTLE_LIMIT_S)
+        until(f"{answer} from {url}", said, SETTLE_LIMIT_S)
 
     def next_hops(self) -> list[str]:
         """Return the next hops of the router's kernel route for the address."""
         answer = self.lab.exec("router", ["ip", "-j", "route", "show", self.address])
-        routes = json.loads(answer.stdout or "[]")
+        routes = _list_of(answer.stdout)
         hops = [hop for route in routes for hop in route.get("nexthops") or [route]]
         return sorted(hop["gateway"] for hop in hops if "gateway" in hop)
 
@@ -138,11 +167,16 @@ class Rig:
         return [json.loads(page) for page in found if page is not None]
 
     def clear(self) -> None:
-        """Remove the Service and its backends."""
+        """Remove the Service and its backends; return when nothing leads to its address.
+
+        The next Service may get the same one, and what is left would pass for its own.
+        """
         for node in list(self.backends):
             self.remove(node, grace_s=0)
         pool = objects.L2_POOL if self.layer2 else objects.BGP_POOL
         list(self.lab.delete([objects.service(pool, self.policy)]))
+        if self.address:
+            until(f"nobody has {self.address}", self._is_unused, SETTLE_LIMIT_S)
 
     def _apply(self, manifest: Manifest) -> None:
         list(self.lab.apply([manifest]))
@@ -151,6 +185,16 @@ class Rig:
         service = self.lab.get(SERVICE_PATH) or {}
         ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
         return ingress[0].get("ip") if ingress else None
+
+    def _is_unused(self) -> bool:
+        return not (self._answering() if self.layer2 else self.next_hops())
+
+    def _pod_address(self, manifest: Manifest) -> str:
+        pod = self.lab.get(manifest.path) or {}
+        return str(pod.get("status", {}).get("podIP"))
+
+    def _programmed(self, node: str) -> set[str]:
+        return set(PROGRAMMED.findall(self.lab.exec(node, ["nft", "list", "ruleset"]).stdout))
 
     def _is_ready(self, manifest: Manifest) -> bool:
         pod = self.lab.get(manifest.path) or {}
@@ -172,3 +216,12 @@ class Rig:
         argv = ["arping", "-f", "-c", "2", "-w", "1", "-I", "lan0", self.address]
         found = MAC.search(self.lab.exec("watcher", argv).stdout)
         return self.names().get(found.group(1).lower(), "") if found else ""
+
+
+def _list_of(text: str) -> list[dict[str, Any]]:
+    """Return a command's list; a daemon that is too busy to answer makes it say something else."""
+    try:
+        found: list[dict[str, Any]] = json.loads(text or "[]")
+    except ValueError as error:
+        raise LabError(f"no answer in JSON but {text.strip()!r}") from error
+    return found

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from netns_lab.drill import insight, objects, timeline
 from netns_lab.drill.faults import Fault, Prepare, Scene
 from netns_lab.drill.lateness import LATE_MS
-from netns_lab.drill.measure import RunFigures, measure_run, owner_at
+from netns_lab.drill.measure import RunFigures, measure_run, owner_at, with_machine
 from netns_lab.drill.probes import Probes
 from netns_lab.drill.results import ControlResult, DrillResult, Run
 from netns_lab.drill.rig import Rig
 from netns_lab.drill.scenarios import Backends, Scenario
 from netns_lab.drill.series import ExpectedChange
+from netns_lab.drill.settle import LateError, NotSettledError, until
 from netns_lab.drill.timeline import Timeline
 from netns_lab.lab import Lab
 from netns_lab.orders import LabError
@@ -24,14 +25,13 @@ BASELINE_S = 0.4
 "Traffic before the fault, so that every flow has its first echoes."
 NO_FIGURES = measure_run({}, None, None, 0.0)
 
-ATTEMPTS = 3
+ARRIVAL_LIMIT_S = 20.0
+"How long a path may take to come."
+
+ATTEMPTS = 5
 "How often a run is begun that told nothing: the fault missed, or the probes were late."
 
 Say = Callable[[str], None]
-
-
-class LateError(LabError):
-    """The machine stood still for so long that the figures tell of it, not of Herald."""
 
 
 class MovedError(LabError):
@@ -96,12 +96,14 @@ def _settle(scenario: Scenario, rig: Rig) -> str:
         backends = _backends(scenario, rig, target)
         rig.settle(backends)
         rig.wait_bfd(len(rig.nodes))  # first: a session that BFD ends takes its routes along
+        rig.wait_programmed()
         rig.wait_routes(len(rig.nodes if scenario.policy == "Cluster" else backends))
         return target
     # Any endpoint lets the address have an owner; then the backends go where they shall be.
     rig.settle(tuple(rig.backends) or rig.nodes[-1:])
     target = rig.owner()
     rig.place(_backends(scenario, rig, target))
+    rig.wait_programmed()
     if rig.owner() == target:
         rig.forget_owner()
         return target
@@ -123,15 +125,21 @@ def _measured(
             if prepare is not None:
                 prepare(scene)
             time.sleep(BASELINE_S)
+            path = ExpectedChange(rig.lab.plan.node(target).lan_v4, arrives=scenario.arrives)
+            if not scenario.layer2:
+                _check_path(rig.next_hops(), path)
             fault_s = inject(scene)
             time.sleep(scenario.after_s)
+            if scenario.arrives:
+                _await_arrival(rig, path)
             seen = probes.stop()
             known = _known(scenario, rig, target, fault_s)
     names = rig.names()
     if seen.arp is not None:
         _check_owner(names.get(owner_at(seen.arp, fault_s) or ""), target)
-    path = ExpectedChange(rig.lab.plan.node(target).lan_v4, arrives=scenario.arrives)
+    cut = scene.cuts[-1] if scene.cuts else None
     figures = measure_run(seen.clients, seen.arp, seen.routes, fault_s, path, known)
+    figures = with_machine(figures, seen.waits_s, cut)
     drawn = timeline.draw(seen.clients, seen.arp, seen.routes or (), fault_s, figures.marks, names)
     return Run(figures, drawn)
 
@@ -154,12 +162,23 @@ def _known(scenario: Scenario, rig: Rig, target: str, fault_s: float) -> dict[st
 
 def _check_on_time(figures: RunFigures) -> None:
     if figures.late_ms > LATE_MS:
-        raise LateError(f"the machine gave a probe no time for {figures.late_ms:g} ms")
+        raise LateError(f"{figures.late_who} got no processor for {figures.late_ms:g} ms")
 
 
 def _check_owner(owner: str | None, target: str) -> None:
     if owner != target:
         raise MovedError(f"{owner or 'nobody'} had the address when the fault hit {target}")
+
+
+def _check_path(next_hops: Sequence[str], path: ExpectedChange) -> None:
+    if (path.next_hop in next_hops) is path.arrives:
+        raise MovedError(f"the router had {', '.join(next_hops) or 'no path'} before the fault")
+
+
+def _await_arrival(rig: Rig, path: ExpectedChange) -> None:
+    """Go on until the path is there: a service proxy that starts may take its time."""
+    with suppress(NotSettledError):
+        until("the path", lambda: path.next_hop in rig.next_hops(), ARRIVAL_LIMIT_S)
 
 
 def run_drills(

