@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def kubectl(server: str, *arguments: str) -> str:
     command = [str(binaries["kubectl"]), "--server", server, *arguments]
     environment = os.environ | {"KUBECONFIG": "/dev/null"}
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, timeout=30
+        command, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -100,9 +101,10 @@ def test_the_typed_client_reads_back_what_it_wrote(core: client.CoreV1Api) -> No
     status = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
     core.patch_namespaced_service_status("typed", "default", status)
     events = watch.Watch().stream(
-        core.list_namespaced_service, "default", resource_version=version, timeout_seconds=1
+        core.list_namespaced_service, "default", resource_version=version, timeout_seconds=60
     )
-    seen = [(each["type"], each["object"].metadata.name) for each in events]
+    seen = [(each["type"], each["object"].metadata.name) for each in islice(events, 2)]
+    events.close()
     core.delete_namespaced_service("typed", "default")
 
     assert replaced.metadata.labels == {"tier": "web"}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from netns_lab.drill import objects
-from netns_lab.drill.measure import measure_run
+from netns_lab.drill.lateness import LATE_MS
+from netns_lab.drill.measure import RunFigures, measure_run, with_machine
 from netns_lab.drill.probes import Probes
 from netns_lab.drill.rig import Rig
 from netns_lab.lab import Lab
@@ -18,6 +19,7 @@ SPEAKERS = "/apis/apps/v1/namespaces/metallb-system/daemonsets/herald-speaker"
 PODS = "/api/v1/namespaces/metallb-system/pods"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/metallb-system/leases/herald-controller"
 NET_RAW = 1 << 13
+ATTEMPTS = 3
 
 
 def capabilities(lab: Lab, process: str) -> int:
@@ -46,8 +48,23 @@ def containers(lab: Lab, node: str) -> dict[str, tuple[bool, int]]:
     }
 
 
+def starts_of(lab: Lab, process: str) -> int:
+    return int(next(p["starts"] for p in lab.status()["processes"] if p["process"] == process))
+
+
 def leader(lab: Lab) -> str:
     return str((lab.get(LEASE) or {}).get("spec", {}).get("holderIdentity") or "")
+
+
+def while_rolled(lab: Lab, rig: Rig, name: str) -> RunFigures:
+    """What clients suffer while every speaker is replaced."""
+    annotations = {"metadata": {"annotations": {"test/rolled": name}}}
+    with Probes(lab, rig.address, arp=True) as probes:
+        lab.patch(SPEAKERS, {"spec": {"template": annotations}})
+        until(lambda: rolled_out(lab), 60, "every speaker replaced and ready")
+        seen = probes.stop()
+    figures = measure_run(seen.clients, seen.arp, seen.routes, 0.0)
+    return with_machine(figures, seen.waits_s, None)
 
 
 def test_each_process_has_the_privileges_of_its_container_only(lab: Lab) -> None:
@@ -56,32 +73,27 @@ def test_each_process_has_the_privileges_of_its_container_only(lab: Lab) -> None
     assert capabilities(lab, "bgp@node1") == 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_rolling_update_of_the_speakers_loses_nothing(lab: Lab) -> None:
     rig = Rig(lab, layer2=True, policy="Cluster")
     list(lab.apply(objects.base()))
     rig.settle(rig.nodes)
-    annotations = {"metadata": {"annotations": {"test/rolled": "once"}}}
-    with Probes(lab, rig.address, arp=True) as probes:
-        lab.patch(SPEAKERS, {"spec": {"template": annotations}})
-        until(lambda: rolled_out(lab), 150, "every speaker replaced and ready")
-        seen = probes.stop()
-    figures = measure_run(seen.clients, seen.arp, seen.routes, 0.0)
+    rig.wait_programmed()
+    for attempt in range(ATTEMPTS):
+        figures = while_rolled(lab, rig, f"{attempt}")
+        # What is lost while the machine stands still tells nothing about the update.
+        if figures.late_ms <= LATE_MS:
+            break
     assert figures.lost == 0, figures
     assert figures.sent > 1000
 
 
 def test_killed_container_is_started_again_and_its_pod_ready(lab: Lab) -> None:
+    before = {name: restarts for name, (_, restarts) in containers(lab, "node2").items()}
+    starts = starts_of(lab, "brain@node2")
     lab.signal("brain@node2", 9)
-    until(
-        lambda: any(
-            p["process"] == "brain@node2" and p["starts"] == 2 and p["ready"]
-            for p in lab.status()["processes"]
-        ),
-        20,
-        "brain runs again",
-    )
-    wanted = {"wire": (True, 0), "brain": (True, 1), "bgp": (True, 0)}
+    until(lambda: starts_of(lab, "brain@node2") > starts, 20, "brain runs again")
+    wanted = {name: (True, before[name] + (name == "brain")) for name in ("wire", "brain", "bgp")}
     until(lambda: containers(lab, "node2") == wanted, 20, "its Pod's status says so")
 
 

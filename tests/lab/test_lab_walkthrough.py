@@ -59,9 +59,8 @@ def test_lan_client_meets_both_web_servers(lab: Lab) -> None:
 
 
 def test_exactly_one_node_answers_arp(lab: Lab) -> None:
-    until(lambda: arp_answers(lab), 20, "an ARP answer")
+    answers = until(lambda: arp_answers(lab), 20, "an ARP answer")
     owners = {nic.mac for node in lab.plan.nodes for nic in node.host.nics if nic.name == "lan0"}
-    answers = arp_answers(lab)
     assert len(answers) == 1
     assert answers <= owners
 

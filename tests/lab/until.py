@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_S = 0.02
+PATIENCE = 4
+"""Limits are for a machine of one's own: beside others everything takes its multiple."""
 
 Answer = TypeVar("Answer")
 
@@ -14,6 +16,7 @@ def until(condition: Callable[[], Answer], limit_s: float, what: str) -> Answer:
 
     It is asked once more after the limit: all may have stood still until then.
     """
+    limit_s *= PATIENCE
     limit = time.monotonic() + limit_s
     while True:
         last = time.monotonic() > limit
