@@ -7,7 +7,7 @@ from typing import Any
 
 from netns_lab.orders import LabError
 
-LIMIT_S = 5.0
+LIMIT_S = 30.0
 
 
 async def order_fault(path: Path, fault: dict[str, Any]) -> dict[str, Any]:

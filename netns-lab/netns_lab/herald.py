@@ -19,8 +19,10 @@ from netns_lab.processes import Process, ProcessPlan
 from netns_lab.progress import Progress
 from netns_lab.state import StateFolder
 
-READY_LIMIT_S, POLL_S = 20.0, 0.05
-"After this `lab up` returns, and says which daemons are not ready."
+POLL_S = 0.05
+READY_LIMIT_S, PATIENT_LIMIT_S = 20.0, 120.0
+"""After this `lab up` returns, and says which daemons are not ready. A person wants to know soon; a
+test or a drill takes for granted that all are."""
 CONTROLLERS = 2
 """Replicas that `manifests/` asks for."""
 
@@ -106,10 +108,10 @@ class HeraldByManifests:
         await self._pods.run()
 
 
-async def wait_ready(herald: Herald, progress: Progress) -> None:
+async def wait_ready(herald: Herald, progress: Progress, limit_s: float) -> None:
     """Return when every daemon is ready, or the time for that is over; say how it goes."""
     loop = asyncio.get_running_loop()
-    limit, said = loop.time() + READY_LIMIT_S, 0
+    limit, said = loop.time() + limit_s, 0
     while loop.time() < limit:
         count = sum(herald.ready.values())
         if count > said:
@@ -121,4 +123,4 @@ async def wait_ready(herald: Herald, progress: Progress) -> None:
     late = sorted(name for name, ready in herald.ready.items() if not ready)
     missing = herald.expected - len(herald.ready)
     more = f", and {missing} not started" if missing > 0 else ""
-    progress.say(f"not ready after {READY_LIMIT_S:g} s: {', '.join(late)}{more}")
+    progress.say(f"not ready after {limit_s:g} s: {', '.join(late)}{more}")

@@ -24,7 +24,13 @@ from netns_lab.commands import (
     speaker_processes,
 )
 from netns_lab.frr import Router
-from netns_lab.herald import HeraldByManifests, HeraldBySupervisor, wait_ready
+from netns_lab.herald import (
+    PATIENT_LIMIT_S,
+    READY_LIMIT_S,
+    HeraldByManifests,
+    HeraldBySupervisor,
+    wait_ready,
+)
 from netns_lab.install import ACCOUNTS, Installer
 from netns_lab.kube_proxies import KubeProxies, NodeProxies
 from netns_lab.machines import Machines
@@ -46,7 +52,13 @@ class Supervisor:
     """One lab."""
 
     def __init__(
-        self, plan: LabPlan, state: StateFolder, *, control_plane: PlaneChoice, log_level: str
+        self,
+        plan: LabPlan,
+        state: StateFolder,
+        *,
+        control_plane: PlaneChoice,
+        log_level: str,
+        ready_limit_s: float,
     ) -> None:
         self.plan = plan
         self.state = state
@@ -55,6 +67,7 @@ class Supervisor:
         self._real = control_plane.name == KUBE
         self._plane = make_plane(control_plane, state)
         self._log_level = log_level
+        self._ready_limit_s = ready_limit_s
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -133,7 +146,7 @@ class Supervisor:
         tasks.create_task(proxies.run())
         tasks.create_task(herald.run())
         await pods.listed.wait()
-        await wait_ready(herald, self.progress)
+        await wait_ready(herald, self.progress, self._ready_limit_s)
         self.progress.finish()
 
     def _infrastructure(self) -> list[ProcessPlan]:
@@ -187,7 +200,13 @@ def main() -> None:
     topology.build(plan)
     netns.enter(plan.host("control").namespace)
     choice = PlaneChoice(arguments.control_plane, arguments.proxy_mode)
-    supervisor = Supervisor(plan, state, control_plane=choice, log_level=arguments.log_level)
+    supervisor = Supervisor(
+        plan,
+        state,
+        control_plane=choice,
+        log_level=arguments.log_level,
+        ready_limit_s=READY_LIMIT_S if arguments.tied_to is None else PATIENT_LIMIT_S,
+    )
     if asyncio.run(_run(supervisor, tied_to=arguments.tied_to)):
         remove_rest(plan.name)
 

@@ -39,6 +39,14 @@ class Thread:
         return int(os.pread(self.fd, 100, 0).split()[1])
 
 
+def name_of(command_line: str) -> str:
+    """Return what runs: the program and its first word, or Python's module."""
+    program, *words = [word.rpartition("/")[2] for word in command_line.split("\0") if word] or [""]
+    if program.startswith("python") and words:
+        program, *words = words[1:] if words[0] == "-m" else words
+    return " ".join([program, *(word for word in words[:1] if not word.startswith("-"))])
+
+
 class Starvation:
     """Watches the threads that there are at its start; `waits` has the longest by process."""
 
@@ -51,7 +59,7 @@ class Starvation:
                 self._follow(PROC / str(process_id))
 
     def _follow(self, process: Path) -> None:
-        name = f"{(process / 'comm').read_text().strip()} ({process.name})"
+        name = f"{name_of((process / 'cmdline').read_text())} ({process.name})"
         for path in (process / "task").iterdir():
             self._threads[Thread(path)] = name
 
