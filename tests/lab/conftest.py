@@ -11,17 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from netns_lab import frr
-from netns_lab.herald import CONTROLLERS
 from netns_lab.lab import Lab
 from netns_lab.orders import LabError
-from netns_lab.planes import EMBEDDED, KUBE, PlaneChoice, check_plane
+from netns_lab.planes import EMBEDDED, PlaneChoice, check_plane
 from tests.lab.required import required
-from tests.lab.until import until
 
 TEST_LIMIT_S = 400
 """On a busy machine a real control plane, which a module's first test waits for, takes a minute."""
-READY_S = 120.0
-"""`Lab.up` itself returns sooner, with what is not ready yet: tests begin with all of it."""
 TOOLS = ("ip", "nft", "conntrack", "curl", "vtysh", "arping")
 
 
@@ -72,14 +68,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     nodes = getattr(request.module, "LAB_NODES", 3)
     there = Lab.up(f"t{os.getpid()}", nodes, plane=plane, tied=True)
     try:
-        until(lambda: all_daemons_are_ready(there, plane), READY_S, "every daemon is ready")
         yield there
     finally:
         there.down()
-
-
-def all_daemons_are_ready(lab: Lab, plane: PlaneChoice) -> bool:
-    """Tell whether there are as many daemons as there will be, and each says that it is ready."""
-    count = (CONTROLLERS if plane.name == KUBE else 1) + 3 * len(lab.plan.nodes)
-    ready = [each["ready"] for each in lab.status()["processes"] if each["ready"] is not None]
-    return len(ready) >= count and all(ready)
