@@ -9,15 +9,15 @@ free space then, and nobody else gets it.
 asking again for it.
 """
 
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from controller.freespace import FreeSpace
 from controller.numbers import to_address
 from controller.outcome import Reason
 from controller.pools import Pool, PoolSet
+from controller.shared import Shared
 from controller.sharing import Terms, clash, strangers
 from kube.objects import Address, ObjectName
 
@@ -38,16 +38,6 @@ _Group = tuple[str, int, str, str]
 """Pool, IP version, sharing key and backend: whose addresses may be had together."""
 
 
-@dataclass(slots=True)
-class _Shared:
-    """The addresses of one group, and what already uses each."""
-
-    values: list[int] = field(default_factory=list)
-    "Ascending."
-    ports: dict[int, set[tuple[str, int]]] = field(default_factory=dict)
-    namespaces: dict[int, set[str]] = field(default_factory=dict)
-
-
 class Ledger:
     """Holdings and their indices."""
 
@@ -57,7 +47,7 @@ class Ledger:
         self._by_service: dict[ObjectName, Holding] = {}
         self._tenants: dict[Address, tuple[Holding, ...]] = {}
         self._spaces: dict[_Slot, FreeSpace] = {}
-        self._shared: dict[_Group, _Shared] = {}
+        self._shared: dict[_Group, Shared] = {}
         self._by_namespace: dict[str, Counter[int]] = {}
 
     def holding(self, service: ObjectName) -> Holding | None:
@@ -94,7 +84,10 @@ class Ledger:
         Those in `but` are looked through. `settled` means that it holds the address already: then
         consent across namespaces, which is stricter than what MetalLB asks, is not asked again.
         """
-        for tenant in self._tenants.get(address, ()):
+        tenants = self._tenants.get(address, ())
+        if len(tenants) > 1 and self._all_agree(service, terms, address, settled=settled):
+            return None
+        for tenant in tenants:
             if tenant.service == service or tenant.service in but:
                 continue
             if (reason := clash(terms, tenant.terms)) is not None:
@@ -102,6 +95,28 @@ class Ledger:
             if not settled and strangers(terms, tenant.terms):
                 return Reason.NAMESPACES_APART, tenant
         return None
+
+    def _all_agree(
+        self, service: ObjectName, terms: Terms, address: Address, *, settled: bool
+    ) -> bool:
+        """Tell without asking each whether all who have the address can have it together with it.
+
+        A thousand may: to ask each of them about each other took seconds.
+        """
+        pool = self.pools.holding(address) if terms.key else None
+        group = self._group(pool, address, terms) if pool else None
+        if group is None or (use := group.use(int(address))).clashes:
+            return False
+        held = self._by_service.get(service)
+        mine = held is not None and address in held.addresses
+        if use.tenants < len(self._tenants[address]) or (held and mine and held.terms != terms):
+            return False
+        return (mine or not use.ports & terms.ports) and (
+            settled or use.namespaces <= {terms.namespace}
+        )
+
+    def _group(self, pool: Pool, address: Address, terms: Terms) -> Shared | None:
+        return self._shared.get((pool.name, address.version, terms.key, terms.backend))
 
     def lowest(
         self, service: ObjectName, terms: Terms, pool: Pool, version: int, now: float
@@ -134,19 +149,19 @@ class Ledger:
         group = self._shared.get((pool, version, terms.key, terms.backend))
         if group is None:
             return None
-        mine = terms.namespace
-        for value in group.values:
+        before = self._by_service.get(service)
+        own = before.addresses if before else ()
+        for value in group.open_to(terms, namespace):
             if below is not None and value >= below:
                 return None
-            spaces = group.namespaces[value]
-            if (namespace and namespace not in spaces) or group.ports[value] & terms.ports:
-                continue
-            tenants = self._tenants[to_address(version, value)]
-            if spaces != {mine} and any(strangers(terms, tenant.terms) for tenant in tenants):
-                continue
-            if all(tenant.service != service for tenant in tenants):
+            address = to_address(version, value)
+            at_home = group.use(value).namespaces == {terms.namespace}
+            if address not in own and (at_home or not self._apart(terms, address)):
                 return value
         return None
+
+    def _apart(self, terms: Terms, address: Address) -> bool:
+        return any(strangers(terms, tenant.terms) for tenant in self._tenants[address])
 
     def seat(self, holding: Holding, now: float) -> None:
         """Let the Service hold exactly these addresses, giving back those it held before."""
@@ -236,33 +251,22 @@ class Ledger:
             self._by_namespace[namespace][address.version] -= 1
 
     def _share(self, pool: str, address: Address, terms: Terms) -> None:
-        group = self._shared.setdefault(
-            (pool, address.version, terms.key, terms.backend), _Shared()
-        )
-        value = int(address)
-        if value not in group.ports:
-            insort(group.values, value)
-            group.ports[value], group.namespaces[value] = set(), set()
-        group.ports[value] |= terms.ports
-        group.namespaces[value].add(terms.namespace)
+        group = self._shared.setdefault((pool, address.version, terms.key, terms.backend), Shared())
+        group.join(int(address), terms)
 
     def _unshare(self, address: Address, terms: Terms, others: tuple[Holding, ...]) -> None:
         pool = self.pools.holding(address) if terms.key else None
         if pool is None:
             return
-        value = int(address)
         group = self._shared[pool.name, address.version, terms.key, terms.backend]
-        rest = [
-            tenant.terms
-            for tenant in others
-            if (tenant.terms.key, tenant.terms.backend) == (terms.key, terms.backend)
-        ]
-        if rest:
-            group.ports[value] = {port for each in rest for port in each.ports}
-            group.namespaces[value] = {each.namespace for each in rest}
-            return
-        del group.ports[value], group.namespaces[value]
-        del group.values[bisect_left(group.values, value)]
+        group.leave(
+            int(address),
+            (
+                tenant.terms
+                for tenant in others
+                if (tenant.terms.key, tenant.terms.backend) == (terms.key, terms.backend)
+            ),
+        )
 
 
 def _space(pool: Pool, version: int, skip: frozenset[Address]) -> FreeSpace:
