@@ -220,6 +220,8 @@ class Allocation(RuleBasedStateMachine):
             labels = self.cluster.namespaces[each.name.namespace].labels
             for address in set(earlier.ingress) - set(each.ingress):
                 found = pools.holding(address)
+                if self._one_too_many(address, each, earlier):
+                    continue
                 lost_other_family = len(earlier.ingress) == 2 and not all(
                     self._fine(a, each, labels) for a in earlier.ingress
                 )
@@ -227,6 +229,13 @@ class Allocation(RuleBasedStateMachine):
                     found is None or not self._fine(address, each, labels) or lost_other_family
                 ), f"{each.name} left {address}"
         self.touched, self.before = set(), dict(self.cluster.services)
+
+    def _one_too_many(self, address: Address, each: Service, earlier: Service) -> bool:
+        """Tell whether it was of a family that the Service has not, or has still, from before."""
+        if address.version not in {ip.version for ip in each.cluster_ips}:
+            return True
+        kept = set(each.ingress) & set(earlier.ingress)
+        return address.version in {other.version for other in kept}
 
     def _fine(self, address: Address, each: Service, labels: object) -> bool:
         found = self.cluster.planner.ledger.pools.holding(address)
