@@ -12,10 +12,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from controller.news import News
+from controller.desire import Desire
+from controller.news import News, news_of_quarrel
 from controller.numbers import version_of
 from controller.outcome import Assigned, Outcome, Pending
 from controller.patches import patch_for
+from controller.repairs import Repairs
 from controller.showing import Showing, waits_for_itself
 from kube.objects import Address, Json, ObjectError, ObjectName, Service
 from kube.parsing import parse_service
@@ -41,26 +43,14 @@ class Write:
     "It only says why what was decided cannot be had."
 
 
-@dataclass(frozen=True, slots=True)
-class _Desire:
-    outcome: Outcome
-    news: tuple[News, ...] = ()
-    fresh: bool = True
-    rejected: Pending | None = None
-    "Shown instead while the API server calls a status with the outcome invalid."
-
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        return self.outcome.addresses if isinstance(self.outcome, Assigned) else ()
-
-
 class Delta:
     """What shall be, what is, and what is under way."""
 
     def __init__(self) -> None:
-        self._desired: dict[ObjectName, _Desire] = {}
+        self._desired: dict[ObjectName, Desire] = {}
         self._shown: dict[ObjectName, Service] = {}
         self._showing = Showing()
+        self._repairs = Repairs()
         self._queue: deque[ObjectName] = deque()
         self._queued: set[ObjectName] = set()
         self._again: deque[ObjectName] = deque()
@@ -88,6 +78,7 @@ class Delta:
             self._retries.pop(name, None)
             self._failures.pop(name, None)
             self._refusals.pop(name, None)
+            self._repairs.forget(name)
             return
         if service is known:
             return
@@ -139,7 +130,7 @@ class Delta:
             self._retries.pop(name, None)
             self._failures.pop(name, None)
             before = None
-        self._desired[name] = _Desire(outcome, news, fresh, before.rejected if before else None)
+        self._desired[name] = Desire(outcome, news, fresh, before.rejected if before else None)
         self._enqueue(name)
 
     def next_writes(
@@ -162,7 +153,7 @@ class Delta:
             self._again.append(name)
         while (self._queue or self._again) and limit > 0:
             name = self._take_next(probing=probing)
-            write = self._next_write(name, when, latest.get(name))
+            write = self._next_write(name, now, when, latest.get(name))
             if write is None:
                 continue
             if write.body:
@@ -211,6 +202,7 @@ class Delta:
         """
         name = write.service
         self._under_way.discard(name)
+        self._repairs.forget(name)
         desire = self._desired.get(name)
         if desire is None:
             return
@@ -281,7 +273,9 @@ class Delta:
         """Return the newest state known of the Service."""
         return self._shown.get(name)
 
-    def _next_write(self, name: ObjectName, when: str, latest: Service | None) -> Write | None:
+    def _next_write(
+        self, name: ObjectName, now: float, when: str, latest: Service | None
+    ) -> Write | None:
         service, desire = self._shown.get(name), self._desired.get(name)
         if service is None or desire is None or name in self._under_way:
             return None
@@ -298,8 +292,14 @@ class Delta:
         body = patch_for(service, desire.outcome, when, fresh=desire.fresh)
         if body is None and not desire.news:
             return None
+        if body and (at := self._repairs.not_before(name, desire.outcome, now)) > now:
+            self._retries[name] = at
+            return None
+        news = desire.news
+        if body and self._repairs.written(name, desire.outcome, now):
+            news = (*news, news_of_quarrel(service))
         self._desired[name] = replace(desire, news=())
-        return Write(name, body or {}, desire.news, desire.outcome)
+        return Write(name, body or {}, news, desire.outcome)
 
     def _enqueue(self, name: ObjectName) -> None:
         if name not in self._queued:

@@ -17,7 +17,7 @@ MALFORMED = frozenset({Reason.REQUEST_MALFORMED, Reason.REQUEST_TWICE, Reason.FA
 
 
 class EventReason(Enum):
-    """Reasons of our Events; all but the last two are MetalLB's names."""
+    """Reasons of our Events; all but the last three are MetalLB's names."""
 
     IP_ALLOCATED = "IPAllocated"
     CLEAR_ASSIGNMENT = "ClearAssignment"
@@ -26,6 +26,7 @@ class EventReason(Enum):
     LOAD_BALANCER_FAILED = "LoadBalancerFailed"
     DEPRECATED_ANNOTATION = "deprecatedAnnotation"
     ADDRESS_OF_NODE = "AddressOfNode"
+    STATUS_OVERWRITTEN = "StatusOverwritten"
     CONFIGURATION_ERROR = "ConfigurationError"
 
 
@@ -62,6 +63,17 @@ def news_of_rejection(service: Service, why: Pending) -> News:
     """Return the Event that the API server does not take what was decided."""
     text = f"No address: {why}"[:MAX_MESSAGE]
     return News(service.name, service.uid, EventReason.ALLOCATION_FAILED, text, warning=True)
+
+
+def news_of_quarrel(service: Service) -> News:
+    """Return the Event that somebody else writes the Service's status again and again."""
+    text = (
+        f"Somebody else writes status.loadBalancer of Service {service.name} too, or takes away "
+        f"what Herald adds; it shows {_words(service.ingress) or 'no address'} now: "
+        "metadata.managedFields names who; switch that off, or let the two serve Services of "
+        "different loadBalancerClass"
+    )
+    return News(service.name, service.uid, EventReason.STATUS_OVERWRITTEN, text, warning=True)
 
 
 _Telling = tuple[EventReason, str, bool]
