@@ -12,6 +12,8 @@ from controller.patches import MAX_MESSAGE
 from kube.objects import Address, Json, ObjectName, Service
 
 COMPONENT = "herald-controller"
+MAX_STEM = 200
+"""A pool's name may be as long as an Event's, 253 characters, and what makes it unique follows."""
 
 MALFORMED = frozenset({Reason.REQUEST_MALFORMED, Reason.REQUEST_TWICE, Reason.FAMILY_MISMATCH})
 
@@ -129,7 +131,7 @@ def event_body(news: News, when: str, unique: str) -> Json:
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {
-            "name": f"{news.object.name}.{unique}",
+            "name": f"{news.object.name[:MAX_STEM].rstrip('-.')}.{unique}",
             "namespace": news.object.namespace,
         },
         "involvedObject": {

@@ -4,6 +4,7 @@ As in MetalLB the object is named `controller` and has one condition, `poolRecon
 there it is written only when what it says changes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -19,6 +20,8 @@ STATE_NAME = "controller"
 REFUSALS = frozenset({400, 401, 403, 413})
 """Of the role or a policy: the same write would be refused again. 422 is about the address."""
 REFUSED = "the API server refuses to store the status"
+MAX_TOLD = 5
+"""Events of one pool: it may have thousands of ranges, and the same mistake in each."""
 NONE: Mapping[ObjectName, str] = MappingProxyType({})
 
 
@@ -50,20 +53,28 @@ def _refused(refusals: Mapping[ObjectName, str]) -> Iterator[str]:
 def news_of_faults(
     faults: Iterable[Fault], uids: dict[ObjectName, str], known: str
 ) -> tuple[News, ...]:
-    """Return an Event for each fault that the summary shown so far does not have."""
+    """Return an Event for each fault that the summary shown so far does not have, a few a pool."""
     said = set(known.split("\n"))
-    return tuple(
-        News(
-            fault.name,
-            uids.get(fault.name, ""),
-            EventReason.CONFIGURATION_ERROR,
-            f"{fault.field}: {fault.text}"[:MAX_MESSAGE],
-            warning=True,
-            kind="IPAddressPool",
-            api_version="metallb.io/v1beta1",
-        )
-        for fault in faults
-        if fault.refused and fault.kind is Kind.IP_ADDRESS_POOL and str(fault) not in said
+    told: Counter[ObjectName] = Counter()
+    news = []
+    for fault in faults:
+        if not fault.refused or fault.kind is not Kind.IP_ADDRESS_POOL or str(fault) in said:
+            continue
+        told[fault.name] += 1
+        if told[fault.name] <= MAX_TOLD:
+            news.append(_event(fault, uids.get(fault.name, "")))
+    return tuple(news)
+
+
+def _event(fault: Fault, uid: str) -> News:
+    return News(
+        fault.name,
+        uid,
+        EventReason.CONFIGURATION_ERROR,
+        f"{fault.field}: {fault.text}"[:MAX_MESSAGE],
+        warning=True,
+        kind="IPAddressPool",
+        api_version="metallb.io/v1beta1",
     )
 
 

@@ -1,8 +1,10 @@
 """Which Events are sent for which change."""
 
+import re
+
 import pytest
 
-from controller.news import EventReason, event_body, news_of
+from controller.news import EventReason, News, event_body, news_of
 from controller.outcome import Assigned, Cause, Change, NotOurs, Outcome, Pending, Reason
 from tests.builders import name, service
 from tests.controller.cluster import addresses
@@ -111,6 +113,16 @@ def test_longest_service_name_makes_a_valid_event() -> None:
 
     assert len(body["metadata"]["name"]) <= 253
     assert body["involvedObject"]["uid"] == long.uid
+
+
+@pytest.mark.parametrize("stem", ["p" * 253, "p" * 199 + "." + "q" * 53, "p" * 198 + "-." + "q"])
+def test_longest_pool_name_makes_a_valid_event(stem: str) -> None:
+    news = News(name(f"metallb-system/{stem}"), "uid", EventReason.CONFIGURATION_ERROR, "wrong")
+
+    made = event_body(news, "2026-01-01T00:00:00Z", "0123456789abcdef")["metadata"]["name"]
+
+    assert len(made) <= 253
+    assert all(re.fullmatch("[a-z0-9]([-a-z0-9]*[a-z0-9])?", part) for part in made.split("."))
 
 
 def test_long_reasons_are_cut_to_what_an_event_takes() -> None:

@@ -1,8 +1,10 @@
 """The controller's ConfigurationState: what it says, and that it says it once."""
 
+from collections import Counter
+
 import pytest
 
-from controller.verdict import news_of_faults, refusal_in, refusal_words, verdict_of
+from controller.verdict import MAX_TOLD, news_of_faults, refusal_in, refusal_words, verdict_of
 from kube.api import ApiError
 from kube.faults import Fault, Reason
 from kube.snapshot import Kind
@@ -89,3 +91,23 @@ def test_refused_writes_are_one_line_whatever_their_number() -> None:
 )
 def test_only_what_would_be_refused_again_is_a_refusal(error: ApiError, words: str) -> None:
     assert refusal_words(error) == words
+
+
+def test_pool_of_thousands_of_bad_ranges_is_told_of_in_a_few_events() -> None:
+    def faults(text: str) -> list[Fault]:
+        return [
+            Fault(
+                Kind.IP_ADDRESS_POOL,
+                pool_name(text),
+                f"spec.addresses[{i}]",
+                "no range",
+                Reason.BAD_RANGE,
+            )
+            for i in range(1000)
+        ]
+
+    told = Counter(
+        each.object.name for each in news_of_faults([*faults("a"), *faults("b")], {}, "")
+    )
+
+    assert told == {"a": MAX_TOLD, "b": MAX_TOLD}
