@@ -4,6 +4,8 @@ import importlib
 import inspect
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -123,6 +125,17 @@ def test_hand_over_ends_before_the_kubelet_kills() -> None:
     assert SPEAKER["terminationGracePeriodSeconds"] >= longest + 5
 
 
+def test_folder_that_cannot_be_prepared_does_not_keep_the_speaker_from_starting(
+    tmp_path: Path,
+) -> None:
+    (preparing,) = SPEAKER["initContainers"]
+    program, flag, script = preparing["command"]
+    assert program == "python"
+    there = script.replace("/state", str(tmp_path / "none"))
+    done = subprocess.run([sys.executable, flag, there], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("no last good intent can be kept: ")
+
+
 def test_image_is_this_version() -> None:
     every = [*CONTAINERS.values(), *SPEAKER["initContainers"]]
     assert {each["image"] for each in every} == {f"herald:{PROJECT['version']}"}
@@ -227,6 +240,13 @@ def test_query_asks_for_what_is_scraped_by_labels_that_it_has(query: str, shown:
     assert chosen <= has
     labels = set(re.findall(r"{{ ?(?:\$labels\.)?([a-z]+) ?}}", shown))
     assert labels <= (chosen if query.startswith(("max by", "min by", "sum by", "count")) else has)
+
+
+def test_every_alert_has_its_line_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    rules = one("PrometheusRule", "components/monitoring/rules.yaml")["spec"]["groups"]
+    for rule in (rule for group in rules for rule in group["rules"]):
+        assert f"`{rule['alert']}`" in text
 
 
 def test_prometheus_finds_both_daemons_by_their_services() -> None:
