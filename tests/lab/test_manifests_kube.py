@@ -4,6 +4,7 @@ The daemons of the lab run under exactly the shipped roles, so the audit log sho
 and what they have in vain.
 """
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -16,6 +17,7 @@ import yaml
 from netns_lab.lab import ApiRefusedError, Lab
 from netns_lab.manifests import Manifest, read_file
 from netns_lab.orders import Json
+from netns_lab.planes import kubectl
 from tests.lab.audit import audit
 from tests.lab.until import until
 
@@ -25,6 +27,7 @@ CONTROL_PLANES = ("kube",)
 LAB_NODES = 1
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SAMPLES = MANIFESTS / "samples"
+CRDS = str(MANIFESTS / "crds")
 SERVICE = "/api/v1/namespaces/default/services/nginx-deployment-service"
 POOL_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ipaddresspools.metallb.io"
 CERTIFICATE = "/api/v1/namespaces/metallb-system/secrets/herald-webhook-cert"
@@ -37,6 +40,15 @@ STATUSES = {
 "By a label that the speaker keeps right."
 LIMIT_S, SERVED_S = 90, 10.0
 KUBECTL_S = 120
+HELM = {
+    "labels": {"app.kubernetes.io/managed-by": "Helm"},
+    "annotations": {
+        "helm.sh/resource-policy": "keep",
+        "meta.helm.sh/release-name": "metallb",
+        "meta.helm.sh/release-namespace": "metallb-system",
+    },
+}
+"""What Helm writes on what it installs, and what docs/migrating.md has written first of all."""
 PEER_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/bgppeers.metallb.io"
 
 
@@ -130,11 +142,8 @@ def test_label_set_by_the_old_version_takes_nothing_from_a_peer(lab: Lab) -> Non
 
 @pytest.mark.parametrize("overlay", ["l2-only", "bgp", "realtime"])
 def test_kubectl_installs_each_variant(lab: Lab, overlay: str) -> None:
-    folder = str(MANIFESTS / "overlays" / overlay)
-    command = ["kubectl", "apply", "--dry-run=server", "-k", folder]
-    done = lab.exec("control", command, timeout_s=KUBECTL_S)
-    assert done.returncode == 0, done.stderr
-    assert "daemonset.apps/herald-speaker " in done.stdout
+    said = on_server(lab, "apply", "--dry-run=server", "-k", str(MANIFESTS / "overlays" / overlay))
+    assert "daemonset.apps/herald-speaker " in said
 
 
 @pytest.mark.parametrize("how", ["replace", "apply"])
@@ -145,18 +154,22 @@ def test_crds_of_metallb_become_ours(lab: Lab, how: str) -> None:
         "strategy": "Webhook",
         "webhook": {"conversionReviewVersions": ["v1beta1"], "clientConfig": {"service": webhook}},
     }
-    lab.patch(PEER_CRD, {"spec": {"conversion": conversion}})
+    lab.patch(PEER_CRD, {"spec": {"conversion": conversion}, "metadata": HELM})
     # The server itself writes the status of a definition that was changed: a conflict, perhaps.
-    until(lambda: not on_crds(lab, how), LIMIT_S, f"{how} of all")
-    assert lab.request("GET", PEER_CRD)["spec"]["conversion"] == {"strategy": "None"}
+    until(lambda: kubectl_on_server(lab, how, "-k", CRDS).returncode == 0, LIMIT_S, f"{how} of all")
+    after = lab.request("GET", PEER_CRD)
+    assert after["spec"]["conversion"] == {"strategy": "None"}
+    # By these Helm takes the CRD back, should MetalLB return.
+    marks = {key: after["metadata"].get(key, {}).items() >= HELM[key].items() for key in HELM}
+    assert set(marks.values()) == {how == "apply"}
 
 
 def test_crds_applied_again_change_nothing(lab: Lab) -> None:
-    assert on_crds(lab, "apply") == ""
+    on_server(lab, "apply", "-k", CRDS)
 
     def unchanged() -> bool:
         before = lab.request("GET", PEER_CRD)["metadata"]
-        assert on_crds(lab, "apply") == ""
+        on_server(lab, "apply", "-k", CRDS)
         after = lab.request("GET", PEER_CRD)["metadata"]
         return bool(after["resourceVersion"] == before["resourceVersion"])
 
@@ -164,11 +177,17 @@ def test_crds_applied_again_change_nothing(lab: Lab) -> None:
     until(unchanged, LIMIT_S, "the same version after another apply")
 
 
-def on_crds(lab: Lab, verb: str) -> str:
-    """Do it with all definitions; return what kubectl says against it, empty if nothing."""
-    command = ["kubectl", verb, "-k", str(MANIFESTS / "crds")]
-    done = lab.exec("control", command, timeout_s=KUBECTL_S)
-    return (done.stderr or "no words") if done.returncode else ""
+def on_server(lab: Lab, *words: str) -> str:
+    """Run kubectl as the administrator does, and return what it says."""
+    done = kubectl_on_server(lab, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def kubectl_on_server(lab: Lab, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run kubectl as the administrator does."""
+    config = f"--kubeconfig={lab.state.admin_kubeconfig}"
+    return lab.exec("control", [str(kubectl()), config, *words], timeout_s=KUBECTL_S)
 
 
 def asked(lab: Lab) -> set[tuple[str, str, str]]:
@@ -224,9 +243,11 @@ def is_none(lab: Lab, path: str) -> bool:
 @pytest.fixture
 def applied(lab: Lab) -> Iterator[None]:
     """The walkthrough is there, and gone afterwards: other tests try to create the same."""
-    whole = samples("bgp-router.yaml") + samples("first-pool.yaml")
-    list(lab.apply(whole))
+    names = ("bgp-router.yaml", "first-pool.yaml")
+    for name in names:
+        on_server(lab, "apply", "-f", str(SAMPLES / name))
     yield
+    whole = [each for name in names for each in samples(name)]
     until(partial(deleted, lab, whole), LIMIT_S, "an end of the walkthrough")
 
 
