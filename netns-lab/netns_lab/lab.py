@@ -324,7 +324,7 @@ class Lab:
         while not answers(self.state.control_socket):
             if child.poll() is not None or time.monotonic() > limit:
                 words = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-                raise LabError(f"the lab's supervisor did not start:\n{words}")
+                raise LabError(f"the lab's supervisor did not start: {words or 'busy machine?'}")
             time.sleep(POLL_S)
 
 
