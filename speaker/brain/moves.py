@@ -36,6 +36,8 @@ class Moves:
 
     node: str
     _owners: dict[tuple[Address, str], str] = field(default_factory=dict)
+    _unsure: set[tuple[Address, str]] = field(default_factory=set)
+    "What wire left out while it greeted us and has named no owner of since."
     _history: deque[Move] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
     def take(
@@ -50,7 +52,11 @@ class Moves:
         before = self._owners.get(key, "")
         after = report.owner if report.state in (OwnerState.OWNED, OwnerState.OTHER) else ""
         self._owners[key] = after
-        if before == after or (greeting and not known):
+        # A wire process that has restarted learns who has it: that is news to it alone.
+        learnt = key in self._unsure and after not in ("", self.node)
+        if after:
+            self._unsure.discard(key)
+        if before == after or learnt or (greeting and not known):
             return None
         move = Move(
             report.address,
@@ -71,7 +77,12 @@ class Moves:
         A NIC that is gone takes this node's addresses with it, and its sight of the others'. What
         wire leaves out while it greets us it does not know, so nothing follows from that.
         """
-        before = self._owners.pop((report.address, report.interface), "")
+        key = (report.address, report.interface)
+        before = self._owners.pop(key, "")
+        if greeting:
+            self._unsure.add(key)
+        else:
+            self._unsure.discard(key)
         lost = before == self.node or report.cause == Cause.REMOVED.value
         if before and lost and not greeting:
             self._history.append(

@@ -145,6 +145,17 @@ class TestMoves:
         assert move is not None
         assert move.before == ""
 
+    def test_a_wire_process_that_restarted_and_hears_an_owner_has_seen_no_move(self) -> None:
+        moves = Moves("node1")
+        moves.take(report("node2"), greeting=True, now=1.0)
+        moves.forget(AddressForgotten(ADDRESS, "lan0"), greeting=True, now=2.0)
+        for owner, cause in (("", "starting"), ("node2", "neighbour-claims")):
+            moves.take(report(owner, cause), greeting=False, now=3.0)
+        assert moves.all() == []
+
+        moves.take(report("node3"), greeting=False, now=4.0)
+        assert [(move.before, move.after) for move in moves.all()] == [("node2", "node3")]
+
     @pytest.mark.parametrize("owner", ["node1", "node2"])
     def test_an_address_that_nobody_wants_any_more_is_lost_by_who_had_it(self, owner: str) -> None:
         moves = Moves("node1")
