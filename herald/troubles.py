@@ -7,6 +7,8 @@ from typing import Any
 
 from herald.trace import Pages, addresses
 from herald.words import DROPPED, ORDINARY
+from netns_lab.program import program
+from speaker.policy.gates import Gate
 
 Json = dict[str, Any]
 
@@ -14,6 +16,8 @@ OLD_S = 20.0
 """An API server that is silent for longer is worth a word."""
 UNKNOWN_REFERENCE = "unknown-reference"
 """The reason of a fault that refuses nothing and is trouble all the same."""
+FOREIGN = frozenset({Gate.CLASS.value, Gate.POOL.value})
+"""Closed for the addresses of others, whom an advertisement of ours is nothing to."""
 NO_REASONS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -39,7 +43,23 @@ def troubles(pages: Pages, silent: Mapping[str, str] = NO_REASONS) -> list[str]:
         for each in addresses(pages)
         if not each.well
     ]
+    found += [
+        f"{address}: no node announces it, for no advertisement selects it: "
+        f"`{program()} explain {address}` says what is missing"
+        for address in _unadvertised(pages)
+    ]
     return found
+
+
+def _unadvertised(pages: Pages) -> list[str]:
+    """Return the addresses of our pools and Services that no protocol is asked to announce."""
+    ours, wanted = dict[str, None](), set[str]()
+    for each in addresses(pages):
+        if each.wanted:
+            wanted.add(each.address)
+        elif not any(gate["gate"] in FOREIGN for node in each.nodes for gate in node.closed):
+            ours[each.address] = None
+    return [address for address in ours if address not in wanted]
 
 
 def advice(pages: Pages) -> list[str]:

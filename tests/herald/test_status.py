@@ -1,15 +1,17 @@
 """`herald status`: fine only when all is, and otherwise what is not."""
 
 import json
+from typing import Any
 
 import pytest
 
 from herald.output import Failure
 from herald.reach import ClusterReach
+from kube.crds import BGPAdvertisement, L2Advertisement
 from tests.builders import bgp_advertisement, bgp_peer, l2_advertisement, pool
 from tests.herald.clusters import L2_ONLY, PODS, Cluster, pod, service
 from tests.herald.pages import owner, page
-from tests.speaker.policy.clusters import VIP
+from tests.speaker.policy.clusters import VIP, basics
 
 
 def test_status_shows_nodes_and_addresses_and_is_fine(cluster: Cluster) -> None:
@@ -139,6 +141,26 @@ def test_a_name_that_leads_nowhere_is_trouble(
 
     assert result.exit_code == 1
     assert any(line.startswith("! ") and words in line for line in result.output.splitlines())
+
+
+def unadvertised(**changes: Any) -> list[Any]:
+    return [e for e in basics(**changes) if not isinstance(e, L2Advertisement | BGPAdvertisement)]
+
+
+def test_an_address_that_no_advertisement_is_for_is_told(cluster: Cluster) -> None:
+    for node in ("node1", "node2"):
+        cluster.page(node, page(node, unadvertised()))
+    result = cluster.run("status")
+
+    assert result.exit_code == 1
+    assert f"! {VIP}: no node announces it, for no advertisement selects it: `" in result.output
+
+
+def test_addresses_that_are_not_ours_need_no_advertisement(cluster: Cluster) -> None:
+    for node in ("node1", "node2"):
+        cluster.page(node, page(node, unadvertised(load_balancer_class="other.example/lb")))
+
+    assert cluster.run("status").exit_code == 0
 
 
 def test_advice_is_no_trouble(cluster: Cluster) -> None:
