@@ -1,5 +1,6 @@
 """`herald explain` and `herald why-moved`: the decisions' own trace, in words."""
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,6 +23,9 @@ from kube.snapshot import Snapshot
 from netns_lab.program import program
 
 PROTOCOLS = ("layer2", "bgp")
+LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+"What the API server allows for names of namespaces and Services."
+SERVICE = re.compile(f"(?:(?P<namespace>{LABEL})/)?(?P<name>{LABEL})")
 
 
 @click.command(epilog="Example: herald explain default/nginx, or: herald explain 192.168.4.10")
@@ -37,9 +41,10 @@ def explain(target: str, every: bool, lb_class: str | None, output: str, **where
     with objects and nodes that concern it. Exit status 1 when it has no address, or one that nobody
     announces.
     """
+    asked = _address(target) or _service(target)
     reach = find_reach(**where)
     snapshot = read_snapshot(reach)
-    names = _services(snapshot, target)
+    names = [asked] if isinstance(asked, ObjectName) else _holders(snapshot, asked)
     leads = controllers_of(reach, snapshot).at_work
     explained = [explain_allocation(snapshot, name, lb_class, leads=leads) for name in names]
     sentences = [each.sentence for each in explained]
@@ -91,11 +96,17 @@ def why_moved(address: str, output: str, **where: Any) -> None:
     sys.exit(NOT_FINE if wrong else 0)
 
 
-def _services(snapshot: Snapshot, target: str) -> list[ObjectName]:
-    address = _address(target)
-    if address is None:
-        namespace, slash, name = target.rpartition("/")
-        return [ObjectName(namespace if slash else "default", name)]
+def _service(target: str) -> ObjectName:
+    found = SERVICE.fullmatch(target)
+    if found is None:
+        raise click.BadParameter(
+            f"{target!r} is neither NAMESPACE/NAME of a Service nor an IP address",
+            param_hint="SERVICE|IP",
+        )
+    return ObjectName(found["namespace"] or "default", found["name"])
+
+
+def _holders(snapshot: Snapshot, address: Address) -> list[ObjectName]:
     found = [s.name for s in snapshot.services.values() if address in s.ingress]
     if not found:
         raise Failure(

@@ -58,6 +58,8 @@ def test_every_command_explains_itself_with_an_example(path: str) -> None:
         pytest.param(["lab", "exec", "client"], id="nothing to run"),
         pytest.param(["lab", "apply"], id="no file"),
         pytest.param(["completion", "tcsh"], id="unknown shell"),
+        pytest.param(["explain", "a/b/c"], id="neither a Service nor an address"),
+        pytest.param(["explain", "192.168.4.300"], id="no address"),
     ],
 )
 def test_wrong_use_exits_2_and_says_what_is_wrong(arguments: list[str]) -> None:
