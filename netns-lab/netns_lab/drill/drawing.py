@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-WIDTH, LEFT, ROW = 900, 170, 26
-COLOURS = ("#2b6cb0", "#2f855a", "#b7791f", "#6b46c1", "#0987a0", "#97266d")
-LOSS = "#c53030"
+WIDTH, LEFT, RIGHT, ROW = 900, 170, 40, 26
+COLOURS = ("#3182ce", "#38a169", "#d69e2e", "#805ad5", "#00a3c4", "#d53f8c")
+"On a light and on a dark ground."
+LOSS = "#e53e3e"
 TICKS_MS = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 60000)
 
 
@@ -22,7 +23,7 @@ class Drawing:
     def x(self, at_ms: float) -> float:
         """Return where a moment is drawn, at the edge when it is outside."""
         within = min(max(at_ms, self.start_ms), self.end_ms) - self.start_ms
-        return LEFT + within * (WIDTH - LEFT - 20) / (self.end_ms - self.start_ms)
+        return LEFT + within * (WIDTH - LEFT - RIGHT) / (self.end_ms - self.start_ms)
 
     def shows(self, span: Mapping[str, Any]) -> bool:
         """Tell whether any of the span is inside."""
@@ -42,14 +43,17 @@ def draw_svg(timeline: Mapping[str, Any]) -> str:
     bottom = ROW * (len(rows) + 1)
     parts = [f'<svg viewBox="0 0 {WIDTH} {bottom + ROW}" role="img" aria-label="timeline">']
     for index, (name, spans) in enumerate(rows, 1):
-        parts.append(f'<text x="8" y="{ROW * index + 15}">{escape(name)}</text>')
+        parts.append(
+            f'<text x="8" y="{ROW * index + 15}" fill="currentColor">{escape(name)}</text>'
+        )
         parts += [
             _bar(drawing, name, span, ROW * index + 3) for span in spans if drawing.shows(span)
         ]
     parts += [_mark(drawing, name, at, bottom) for name, at in timeline["marks"]]
-    parts.append(f'<text x="{drawing.x(0) + 3:.1f}" y="14">fault</text>')
+    parts.append(f'<text x="{drawing.x(0) + 3:.1f}" y="14" fill="currentColor">fault</text>')
     parts += [
-        f'<text x="{drawing.x(at):.1f}" y="{bottom + 16}">{at:g} ms</text>'
+        f'<text x="{drawing.x(at):.1f}" y="{bottom + 16}" fill="currentColor" '
+        f'text-anchor="middle">{at:g} ms</text>'
         for at in _ticks(drawing)
     ]
     parts.append(_legend(drawing))
@@ -70,17 +74,17 @@ def _mark(drawing: Drawing, name: str, at_ms: float, bottom: float) -> str:
         return ""
     x = f"{drawing.x(at_ms):.1f}"
     return (
-        f'<line x1="{x}" x2="{x}" y1="{ROW - 6}" y2="{bottom}" stroke="#1a202c" '
+        f'<line x1="{x}" x2="{x}" y1="{ROW - 6}" y2="{bottom}" stroke="currentColor" '
         f'stroke-dasharray="3 3"><title>{escape(name)} {at_ms:g} ms</title></line>'
     )
 
 
 def _legend(drawing: Drawing) -> str:
     entries = "".join(
-        f'<tspan fill="{colour}">■ {escape(name)} </tspan>'
+        f'<tspan fill="{colour}">■</tspan> {escape(name)} '
         for name, colour in drawing.colours.items()
     )
-    return f'<text x="{LEFT + 160}" y="14">{entries}</text>'
+    return f'<text x="{LEFT + 160}" y="14" fill="currentColor">{entries}</text>'
 
 
 def _window(timeline: Mapping[str, Any]) -> tuple[float, float]:

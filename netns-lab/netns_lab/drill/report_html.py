@@ -11,17 +11,26 @@ from netns_lab.drill.drawing import draw_svg
 from netns_lab.drill.results import control_words
 
 STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;color:#1a202c;max-width:1000px;
+:root{color-scheme:light dark;
+--ink:#1a202c;--soft:#4a5568;--line:#e2e8f0;--back:#fff;--well:#f7fafc;
+--ok:#276749;--bad:#c53030;--link:#2b6cb0}
+@media(prefers-color-scheme:dark){:root{--ink:#e2e8f0;--soft:#a0aec0;--line:#4a5568;--back:#171923;
+--well:#1f2937;--ok:#68d391;--bad:#fc8181;--link:#90cdf4}}
+body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:1000px;
 margin:2rem auto;padding:0 1rem}
+a{color:var(--link)}
 h1{font-size:1.5rem}
-h2{margin-top:2.5rem;border-top:1px solid #e2e8f0;padding-top:1rem;font-size:1.2rem}
-table{border-collapse:collapse;margin:.6rem 0}
-td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #e2e8f0}
+h2{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:1rem;font-size:1.2rem}
+.wide{overflow-x:auto;margin:.6rem 0}
+table{border-collapse:collapse}
+td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 td:first-child,th:first-child{text-align:left}
-.ok{color:#276749;font-weight:600}.bad{color:#c53030;font-weight:600}
-svg{max-width:100%;height:auto;background:#f7fafc;border:1px solid #e2e8f0;margin:.3rem 0}
-svg text{font:12px system-ui,sans-serif;fill:#2d3748}small{color:#4a5568}
+.ok{color:var(--ok);font-weight:600}.bad{color:var(--bad);font-weight:600}
+svg{display:block;width:100%;min-width:720px;background:var(--well);color:var(--ink)}
+svg text{font:12px system-ui,sans-serif}small{color:var(--soft)}
 """
+MOST = 50
+"""Spans of a row that the table shows; the report's JSON has all."""
 
 
 def render(report: Mapping[str, Any]) -> str:
@@ -37,6 +46,7 @@ def render(report: Mapping[str, Any]) -> str:
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Failover drills</title>'
+        '<meta name="viewport" content="width=device-width">'
         f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
 
@@ -70,7 +80,10 @@ def _drill(drill: Mapping[str, Any]) -> str:
     parts += [f'<p class="bad">{escape(problem)}</p>' for problem in drill["problems"]]
     rows = [["figure", "median", "p95", "worst"]]
     rows += [
-        [escape(key.replace("_", " ")), *(f"{value[k]:g}" for k in ("median", "p95", "worst"))]
+        [
+            escape(key.replace("_ms", ", ms").replace("_", " ")),
+            *(f"{value[k]:g}" for k in ("median", "p95", "worst")),
+        ]
         for key, value in drill["summary"].items()
     ]
     parts.append(_table(rows))
@@ -78,7 +91,7 @@ def _drill(drill: Mapping[str, Any]) -> str:
         parts.append(_run(f"Run {number}", run))
     control = drill["control"]
     if control is not None:
-        verdict = _verdict(control["behaved"], "as it must", "not as it must")
+        verdict = _verdict(control["behaved"], "behaved as it must", "did not behave as it must")
         parts.append(f"<p>Control: {escape(control['what'])}: {verdict}</p>")
         parts.append(_run("Control", control["run"]))
     return "".join(parts)
@@ -102,7 +115,8 @@ def _run(title: str, run: Mapping[str, Any]) -> str:
     ]
     marks = ", ".join(f"{k.replace('_', ' ')} {v:g} ms" for k, v in run["timeline"]["marks"])
     return (
-        f"<h3>{title}</h3>{draw_svg(run['timeline'])}<p><small>Marks: {escape(marks)}</small></p>"
+        f'<h3>{title}</h3><div class="wide">{draw_svg(run["timeline"])}</div>'
+        f"<p><small>Marks: {escape(marks)}</small></p>"
         f"{_table(rows)}{_spans(run['timeline'])}"
     )
 
@@ -112,8 +126,10 @@ def _spans(timeline: Mapping[str, Any]) -> str:
     for name, spans in timeline["rows"]:
         rows += [
             [escape(name), f"{s['start_ms']:g}", f"{s['end_ms']:g}", escape(s["text"])]
-            for s in spans[:50]
+            for s in spans[:MOST]
         ]
+        if len(spans) > MOST:
+            rows.append([escape(name), "", "", f"and {len(spans) - MOST} more: the JSON has them"])
     return f"<details><summary>The timeline's figures</summary>{_table(rows)}</details>"
 
 
@@ -122,7 +138,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows[1:]
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _verdict(good: bool, yes: str = "passed", no: str = "failed") -> str:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -5,9 +6,10 @@ import pytest
 
 from netns_lab.drill import report_html, report_junit, report_markdown
 from netns_lab.drill.budget import Budget, Key, breaches, summarise
+from netns_lab.drill.drawing import WIDTH
 from netns_lab.drill.measure import RunFigures, measure_run
 from netns_lab.drill.results import ControlResult, DrillResult, Run, to_json
-from netns_lab.drill.timeline import draw
+from netns_lab.drill.timeline import Span, Timeline, draw
 from tests.netns_lab.drill.series_of import client, flow, watcher
 
 CRASH = Budget(Key.LONGEST_GAP_MS, median=400, worst=800)
@@ -93,3 +95,32 @@ def test_reports_say_the_same_in_every_form() -> None:
     assert report_markdown.render(report).count("| failed as it must | yes |") == 1
     junit = ElementTree.fromstring(report_junit.render(report))
     assert (junit.get("tests"), junit.get("failures")) == ("2", "1")
+
+
+def test_the_page_needs_no_other_file_and_fits_small_and_dark_screens() -> None:
+    page = report_html.render(to_json([drill(0.2)], "0.1.0", {"cores": 2}))
+
+    assert not re.search(r"""<script|<link|\ssrc=|url\(|href="(?!#)""", page)
+    assert '<meta name="viewport"' in page
+    assert "prefers-color-scheme:dark" in page
+    assert page.count("<table>") + page.count("<svg") == page.count('<div class="wide">')
+
+
+def test_the_times_under_a_drawing_are_whole() -> None:
+    page = report_html.render(to_json([drill(0.2, 0.9)], "0.1.0", {"cores": 2}))
+    times = re.findall(
+        r'x="([\d.]+)" y="\d+" fill="currentColor" text-anchor="middle">(.+?)<', page
+    )
+
+    assert "500 ms" in {text for _, text in times}
+    # Half of a letter is 4 wide, at most.
+    assert max(float(x) + 4 * len(text) for x, text in times) <= WIDTH
+
+
+def test_a_table_that_leaves_something_out_says_so() -> None:
+    result = drill(0.2)
+    spans = tuple(Span(at, at + 1, "1 datagrams") for at in range(60))
+    run = replace(result.runs[0], timeline=Timeline((("lost by lan", spans),)))
+    page = report_html.render(to_json([replace(result, runs=(run,))], "0.1.0", {}))
+
+    assert "and 10 more: the JSON has them" in page
