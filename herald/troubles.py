@@ -131,6 +131,12 @@ def _page_troubles(node: str, page: Json) -> Iterator[Trouble]:
     yield from (Trouble(node, each) for each in _api_troubles(page["api"]))
     if not page["processes"]["wire"]:
         yield Trouble(node, "its wire process is not there")
+    for process, silent_s in page["silent_s"].items():
+        sentence = (
+            f"its {process} process has not read for {silent_s:.0f} s what the brain says: it "
+            "hangs, what is shown of it is old; end it, and it is started anew"
+        )
+        yield Trouble(node, sentence)
     if page["identity_fault"]:
         yield Trouble(node, page["identity_fault"])
     for session in page["sessions"]:

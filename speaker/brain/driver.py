@@ -66,6 +66,11 @@ class Channel:
         return self._dialler.connected
 
     @property
+    def unread(self) -> bool:
+        """Whether the peer is there and has left some of what it was told unread."""
+        return self._dialler.unread
+
+    @property
     def mirror(self) -> Mirror:
         """What the peer says."""
         return self.process.mirror(self.peer)

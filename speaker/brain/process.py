@@ -26,6 +26,7 @@ from speaker.brain.metrics import Tallies, metrics
 from speaker.brain.moves import Moves
 from speaker.brain.prober import Prober
 from speaker.brain.reconciler import BGP_KINDS, OWN_KINDS, WIRE_KINDS, Reconciler
+from speaker.brain.silence import Silence
 from speaker.brain.state import State
 from speaker.brain.status import Reports, status
 from speaker.brain.statuses.driver import COALESCE_S, StatusWriter
@@ -122,6 +123,7 @@ class Brain:
         self._patience_s = patience_s
         self._moves = Moves(own.node)
         self._contacts = Contacts()
+        self._silence = Silence()
         self._greeted: set[str] = set()
         self._held: set[Address] = set()
         "Addresses that a stranger had."
@@ -197,6 +199,7 @@ class Brain:
             bgp=self._bgp.mirror,
             moves=self._moves,
             contacts=self._contacts,
+            silent_s=self._silence.hanging(asyncio.get_running_loop().time()),
             peers={
                 each.name: f"{each.address}:{each.port}" for each in self._bgp.told.of(PeerIntent)
             },
@@ -220,6 +223,7 @@ class Brain:
         self._reconciler.take_verdicts(asyncio.get_running_loop().time())
 
     def _hear(self, peer: str, message: Message) -> None:
+        self._silence.heard(peer)
         match message:
             case End():
                 self._greeted.add(peer)
@@ -306,6 +310,9 @@ class Brain:
 
     async def _stay_fresh(self) -> None:
         while True:
+            now = asyncio.get_running_loop().time()
+            for each in (self._wire, self._bgp):
+                self._silence.look(each.peer, unread=each.unread, now=now)
             self._reconciler.tell_freshness(self._age_s())
             await asyncio.sleep(FRESHNESS_INTERVAL_S)
 

@@ -66,6 +66,8 @@ class Reports:
     "Address and port of each BGPPeer that bgp has been told of, by name."
     counted: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     "Counters by process."
+    silent_s: Mapping[str, float] = field(default_factory=dict)
+    "How long those that hang have been silent, by process."
 
     def sessions(self) -> list[SessionReport]:
         """Return the BGP sessions; without bgp none is up, whatever it said last."""
@@ -93,6 +95,7 @@ def status(state: State, reports: Reports, now: float) -> Json:
         "now_s": round(now, 3),
         "api": _api(state, reports),
         "processes": dict(reports.connected),
+        "silent_s": {name: round(silent, 3) for name, silent in reports.silent_s.items()},
         "configuration": _configuration(state),
         "faults": [
             {"object": f"{f.kind.value} {f.name}", "field": f.field, "sentence": f.text,

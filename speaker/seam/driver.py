@@ -10,11 +10,13 @@ a protocol's timers. A peer that doesn't read has `outbox_limit` messages, then 
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import random
 import secrets
 import socket
+import termios
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -95,6 +97,14 @@ class Link:
         self._outbox.extend(self._process.whole(peer))
         self._outbox.append(End(epoch))
         self._wake.set()
+
+    @property
+    def unread(self) -> bool:
+        """Whether the peer has left some of what was sent unread: a process that hangs does."""
+        number = self._writer.get_extra_info("socket").fileno()
+        if number < 0:
+            return False
+        return any(fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
 
     def close(self) -> None:
         """End the connection now; what has been read of it and not applied is dropped."""
@@ -263,6 +273,11 @@ class Dialler:
     def connected(self) -> bool:
         """Whether the peer has answered on the present connection."""
         return self._link is not None and self._link.peer != ""
+
+    @property
+    def unread(self) -> bool:
+        """Whether the peer is there and has left some of what was sent unread."""
+        return self._link is not None and self._link.unread
 
     def send(self, message: Message) -> None:
         """Queue a message; dropped when not connected, for a connect sends everything."""

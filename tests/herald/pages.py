@@ -55,6 +55,7 @@ def page(
     now: float = 100.0,
     age_s: float = 0.0,
     counted: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+    silent_s: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the page of a node, through JSON as the command gets it."""
     made = snapshot(*objects)
@@ -73,6 +74,7 @@ def page(
         moves=moves or Moves(node),
         contacts=contacts or Contacts(),
         counted=counted,
+        silent_s=silent_s,
     )
     shown: dict[str, Any] = json.loads(json.dumps(status(state, reports, now)))
     return shown

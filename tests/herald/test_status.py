@@ -174,6 +174,15 @@ def test_advice_is_no_trouble(cluster: Cluster) -> None:
     assert "- BFDProfile metallb-system/x: spec.echoInterval: has no effect" in result.output
 
 
+def test_a_process_that_hangs_is_told(cluster: Cluster) -> None:
+    shown = page("node1", L2_ONLY, wire=[owner("owned", "node1")], silent_s={"wire": 7.2})
+    cluster.page("node1", shown)
+    result = cluster.run("status")
+
+    assert result.exit_code == 1
+    assert "! node1: its wire process has not read for 7 s what the brain says" in result.output
+
+
 def test_an_api_server_that_refuses_does_not_hide_the_nodes(cluster: Cluster) -> None:
     cluster.fails("api_v1_services", "error: connection refused")
     result = cluster.run("status")

@@ -12,6 +12,7 @@ from speaker.brain.home import Homes
 from speaker.brain.identity import hello_keys, identity
 from speaker.brain.moves import HISTORY, Move, Moves
 from speaker.brain.prober import outcome_of, path_of
+from speaker.brain.silence import HANGS_S, Silence
 from speaker.brain.told import Told
 from speaker.policy.gates import Protocol
 from speaker.policy.health import NODE_PORT, Outcome
@@ -187,6 +188,25 @@ class TestMoves:
             moves.take(report(("node1", "node2")[number % 2]), greeting=False, now=number)
         assert len(moves.all()) == HISTORY
         assert moves.all()[-1].at == HISTORY + 9
+
+
+class TestSilence:
+    def test_who_leaves_something_unread_for_long_hangs(self) -> None:
+        silence = Silence()
+        for now in (1.0, 2.0, 1.0 + HANGS_S, 7.0):
+            silence.look("wire", unread=True, now=now)
+            silence.look("bgp", unread=False, now=now)
+        assert silence.hanging(1.0 + HANGS_S) == {}
+        assert silence.hanging(7.0) == {"wire": 6.0}
+
+    def test_who_reads_or_says_something_does_not_hang(self) -> None:
+        silence = Silence()
+        silence.look("wire", unread=True, now=1.0)
+        silence.look("wire", unread=False, now=2.0)
+        silence.look("wire", unread=True, now=3.0)
+        silence.look("bgp", unread=True, now=1.0)
+        silence.heard("bgp")
+        assert silence.hanging(7.5) == {}
 
 
 NICS = [

@@ -1,6 +1,7 @@
 """Two processes over a real unix socket, and strangers who send junk to it."""
 
 import asyncio
+import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -106,6 +107,29 @@ async def test_the_dialler_waits_for_a_peer_that_starts_later(path: Path) -> Non
         await idle()
         async with running(Listener(path, wire.process(), ["brain"])):
             await until(lambda: A in wire.heard)
+
+
+async def test_what_the_peer_has_not_read_is_known(path: Path) -> None:
+    wire, brain = Side("wire"), Side("brain", [A])
+    listener, dialler = (
+        Listener(path, wire.process(), ["brain"]),
+        Dialler(path, brain.process(), "wire"),
+    )
+    assert not dialler.unread
+    async with running(listener, dialler):
+        await until(lambda: A in wire.heard and brain.ended())
+        await until(lambda: not dialler.unread)
+        dialler.send(B)
+        await until(lambda: B in wire.heard)
+        assert not dialler.unread
+
+    hanging = socket.socket(socket.AF_UNIX)
+    with hanging:
+        hanging.bind(str(path))
+        hanging.listen()
+        async with running(dialler):
+            await until(lambda: dialler.unread)
+    assert not dialler.unread
 
 
 @pytest.mark.parametrize(
