@@ -83,11 +83,11 @@ def breaches(runs: Sequence[RunFigures], budgets: Sequence[Budget]) -> list[str]
         if summary is None:
             found.append(f"{budget.key.value}: was not measured in every run")
             continue
-        name, unit = budget.key.value, budget.key.unit
+        name, unit = budget.key.value, f" {budget.key.unit}".rstrip()
         if budget.median is not None and summary.median > budget.median:
-            found.append(f"{name}: median {summary.median:g} {unit} over {budget.median:g}")
+            found.append(f"{name}: median {summary.median:g}{unit} over {budget.median:g}")
         if budget.worst is not None and summary.worst > budget.worst:
-            found.append(f"{name}: worst {summary.worst:g} {unit} over {budget.worst:g}")
+            found.append(f"{name}: worst {summary.worst:g}{unit} over {budget.worst:g}")
         if budget.least is not None and summary.median < budget.least:
-            found.append(f"{name}: {summary.median:g} {unit} under {budget.least:g}")
+            found.append(f"{name}: {summary.median:g}{unit} under {budget.least:g}")
     return found

@@ -143,6 +143,8 @@ def control_words(control: Mapping[str, Any] | None) -> str:
     """Return how the run without the protection went, or the calibration, from a report's JSON."""
     if control is None:
         return "not run"
+    if control["run"]["error"]:
+        return "not measured"
     if control["calibration"]:
         return "measured right" if control["behaved"] else "measured wrong"
     return "failed as it must" if control["behaved"] else "did not fail"

@@ -8,7 +8,7 @@ from netns_lab.drill import report_html, report_junit, report_markdown
 from netns_lab.drill.budget import Budget, Key, breaches, summarise
 from netns_lab.drill.drawing import WIDTH
 from netns_lab.drill.measure import RunFigures, measure_run
-from netns_lab.drill.results import ControlResult, DrillResult, Run, to_json
+from netns_lab.drill.results import ControlResult, DrillResult, Run, control_words, to_json
 from netns_lab.drill.timeline import Span, Timeline, draw
 from tests.netns_lab.drill.series_of import client, flow, watcher
 
@@ -80,6 +80,23 @@ def test_a_run_that_could_not_be_measured_fails_the_drill() -> None:
     broken = replace(result, runs=(replace(result.runs[0], error="no owner within 8 s"),))
 
     assert broken.problems[0] == "no owner within 8 s"
+
+
+def test_a_control_that_could_not_be_measured_is_not_said_to_have_passed() -> None:
+    result = drill(0.2)
+    assert result.control is not None
+    run = replace(result.control.run, error="no owner within 8 s")
+    broken = replace(result, control=replace(result.control, run=run))
+
+    assert not broken.passed
+    shown = to_json([broken], "0.1.0", {})["drills"][0]["control"]
+    assert control_words(shown) == "not measured"
+
+
+def test_a_figure_without_a_unit_is_a_sentence_too() -> None:
+    run = replace(figures(0), lost=234)
+
+    assert breaches([run], [Budget(Key.LOST, worst=0)]) == ["lost: worst 234 over 0"]
 
 
 def test_reports_say_the_same_in_every_form() -> None:
