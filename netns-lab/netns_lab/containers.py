@@ -17,7 +17,6 @@ from netns_lab.orders import Json
 
 IMAGE = "herald"
 SPEAKER, CONTROLLER = "herald-speaker", "herald-controller"
-DEFAULT_PERIOD_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
