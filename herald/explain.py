@@ -16,7 +16,7 @@ from herald.moves import MoveTrace, moves
 from herald.output import NOT_FINE, Failure, class_option, output_option, print_json
 from herald.reach import Reach, all_status, find_reach, reach_options, reasons
 from herald.scope import scope_of
-from herald.trace import AddressTrace, NodeTrace, addresses, trace
+from herald.trace import AddressTrace, Json, NodeTrace, addresses, trace
 from herald.troubles import dropped, fault_words, faults, node_troubles, unheard
 from kube.objects import Address, ObjectName
 from kube.snapshot import Snapshot
@@ -165,29 +165,36 @@ def _lines(traces: list[AddressTrace], *, every: bool) -> Iterator[str]:
             yield f"{each.address} by {each.protocol}: nobody asks for it"
             # Where the other protocol announces it, that is as it was meant.
             if every or each.address not in asked_for:
-                yield from (f"  {line}" for line in _closed_lines(each.nodes[0]))
+                yield from (f"  closed {_gate_words(gate)}" for gate in each.nodes[0].closed)
             continue
         yield f"{each.address} by {each.protocol}: announced by {each.who}"
+        alike = [] if every else _closed_everywhere(each)
         for node in each.nodes:
-            yield from _node_lines(node, every=every)
+            yield from _node_lines(node, every=every, told=alike)
+        yield from (f"  closed on all nodes: {_gate_words(gate)}" for gate in alike)
         if not every:
             yield f"  open on all nodes: {', '.join(_open_everywhere(each)) or 'none'}"
 
 
-def _node_lines(node: NodeTrace, *, every: bool) -> Iterator[str]:
+def _node_lines(node: NodeTrace, *, every: bool, told: list[Json]) -> Iterator[str]:
+    """Yield a node's part, without the closed gates that are told of all nodes."""
     yield f"  {node.node} {'may' if node.may else 'may not'}: {node.does}"
-    for line in _closed_lines(node):
-        yield f"    {line}"
+    yield from (f"    closed {_gate_words(gate)}" for gate in node.closed if gate not in told)
     for gate in node.gates if every else ():
         if gate["open"] is not False:
             word = "open" if gate["open"] else "-"
             yield f"    {word:6} {gate['gate']}: {gate['sentence']}"
 
 
-def _closed_lines(node: NodeTrace) -> Iterator[str]:
-    for gate in node.closed:
-        place = ": ".join(part for part in (gate["object"], gate["field"]) if part)
-        yield f"closed {gate['gate']}: {place + ': ' if place else ''}{gate['sentence']}"
+def _gate_words(gate: Json) -> str:
+    """Return which gate is closed, by what, and what would open it."""
+    return ": ".join(gate[part] for part in ("gate", "object", "field", "sentence") if gate[part])
+
+
+def _closed_everywhere(each: AddressTrace) -> list[Json]:
+    """Return the gates that are closed on several nodes, on all for the same reason."""
+    first, *rest = each.nodes
+    return [gate for gate in first.closed if rest and all(gate in node.closed for node in rest)]
 
 
 def _open_everywhere(each: AddressTrace) -> list[str]:

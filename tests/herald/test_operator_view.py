@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from herald.cli import cli
+from kube.objects import EndpointSlice
 from tests.builders import bgp_peer, l2_advertisement, pool
 from tests.herald.clusters import HERALD_OBJECTS, L2_ONLY, PLAIN, PODS, Cluster, pod, service
 from tests.herald.pages import owner, page
@@ -34,6 +35,17 @@ def test_explain_all_shows_each_open_gate_in_words(cluster: Cluster) -> None:
     output = cluster.run("explain", "web", "--all").output
 
     assert output.count("open   endpoint: the Service has a usable endpoint") == 2
+
+
+def test_a_gate_that_is_closed_for_one_reason_on_all_nodes_is_told_once(cluster: Cluster) -> None:
+    state = [each for each in L2_ONLY if not isinstance(each, EndpointSlice)]
+    for node in ("node1", "node2"):
+        cluster.page(node, page(node, state))
+    plain, every = (cluster.run("explain", "web", *more).output for more in ((), ("--all",)))
+
+    assert plain.count("closed on all nodes: endpoint: Service default/web: spec.selector: ") == 1
+    assert plain.count("none of its endpoints is ready") == 1
+    assert every.count("    closed endpoint: Service default/web: spec.selector: ") == 2
 
 
 def test_explain_of_a_service_without_an_address_is_the_controllers(cluster: Cluster) -> None:
