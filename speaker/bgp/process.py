@@ -36,7 +36,10 @@ pieces, and each of them is a sign of life."""
 ANSWER_LIMIT_S = 30.0
 
 START_LIMIT_S = 30.0
-"""A start takes 0.3 s. One that a busy machine has no time for must not be ended and begun anew."""
+"""A start takes 0.3 s, and 1 s of CPU. One that a busy machine has no time for must not be ended and
+begun anew; one that dies is noticed at once."""
+ATTACH_LIMIT_S = 10.0
+"""A running ExaBGP starts its API process anew within a second, or never."""
 
 RELOAD_LIMIT_S = 5.0
 STOP_LIMIT_S = 2.0
@@ -109,14 +112,14 @@ class ExaBgp:
         self._last_words.clear()
         self._child = await _launch("server", self._config)
         self._words = asyncio.create_task(self._keep_words(self._child))
-        await self.attach()
+        await self.attach(START_LIMIT_S)
         LOG.info("exabgp-started", extra={"fields": {"pid": self.pid}})
 
-    async def attach(self) -> None:
+    async def attach(self, limit_s: float = ATTACH_LIMIT_S) -> None:
         """Open the API process's pipes, once there is one that we have not had."""
         self._close_pipes()
         try:
-            async with asyncio.timeout(START_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 # the kernel tells of a new child by no event
                 while not self._open_pipes():
                     await asyncio.sleep(_POLL_S)
