@@ -36,8 +36,8 @@ pieces, and each of them is a sign of life."""
 ANSWER_LIMIT_S = 30.0
 
 START_LIMIT_S = 30.0
-"""A start takes 0.3 s, and 1 s of CPU. One that a busy machine has no time for must not be ended and
-begun anew; one that dies is noticed at once."""
+"""A start takes 1 s of CPU. One that a busy machine has no time for must not be ended and begun
+anew; one that dies is noticed at once."""
 ATTACH_LIMIT_S = 10.0
 """A running ExaBGP starts its API process anew within a second, or never."""
 
