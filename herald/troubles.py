@@ -130,7 +130,9 @@ def node_troubles(pages: Pages, silent: Mapping[str, str] = NO_REASONS) -> list[
 def _page_troubles(node: str, page: Json) -> Iterator[Trouble]:
     yield from (Trouble(node, each) for each in _api_troubles(page["api"]))
     if not page["processes"]["wire"]:
-        yield Trouble(node, "its wire process is not there")
+        yield Trouble(
+            node, "its wire process is not there: it answers for nothing, its log says why"
+        )
     for process, silent_s in page["silent_s"].items():
         sentence = (
             f"its {process} process has not read for {silent_s:.0f} s what the brain says: it "
