@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from kube.api import ApiError, Reader, collection_path, object_path, resource_of
@@ -61,6 +61,26 @@ class Selection:
     "With a field selector on the type: read a deleted object once, it may only have changed it."
 
 
+@dataclass(slots=True, eq=False)
+class _Feed:
+    """A selection, and how far we are with it."""
+
+    number: int
+    selection: Selection
+    core: ListWatch
+    fields: FieldSelector
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    attempt: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+    "Of the list or watch that runs, while `watching`."
+    watching: bool = False
+    doubted: set[ObjectName] = field(default_factory=set)
+    "Deleted custom resources whose CRD must be looked at before they are believed gone."
+
+    @property
+    def kind(self) -> Kind:
+        return self.selection.kind
+
+
 class Watcher:
     """Keeps a `Store` in step with the API server; `run` lasts until it is cancelled."""
 
@@ -75,23 +95,19 @@ class Watcher:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._client = client
-        self._selections = selections
+        self._feeds = tuple(
+            _Feed(number, each, ListWatch(jitter), FieldSelector(each.field_selector))
+            for number, each in enumerate(selections)
+        )
         self._on_change = on_change
         self._store = store or Store()
         self._echo = echo
         self.breaks: Counter[Kind] = Counter()
         "Lists and watches that failed or broke off, half a line and an answer of 410 included."
-        self._cores = [ListWatch(jitter) for _ in selections]
         self._freshness: Freshness | None = None
-        self._wake = [asyncio.Event() for _ in selections]
-        self._attempts = [asyncio.timeout(None) for _ in selections]
-        self._watching = [False for _ in selections]
         self._probe_due = asyncio.Event()
         self._flush_due = False
         self._frozen = False
-        self._fields = [FieldSelector(selection.field_selector) for selection in selections]
-        self._doubted: list[set[ObjectName]] = [set() for _ in selections]
-        "Deleted custom resources whose CRD must be looked at before they are believed gone."
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -101,11 +117,7 @@ class Watcher:
 
     def deleted(self) -> Deleted:
         """Return what the snapshot still has although the server says that it was deleted."""
-        return frozenset(
-            (selection.kind, name)
-            for selection, names in zip(self._selections, self._doubted, strict=True)
-            for name in names
-        )
+        return frozenset((feed.kind, name) for feed in self._feeds for name in feed.doubted)
 
     def age_s(self) -> float:
         """Return how old the knowledge of the API is, in seconds."""
@@ -114,42 +126,42 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch all selections until cancelled."""
-        self._freshness = Freshness(len(self._selections), asyncio.get_running_loop().time())
+        self._freshness = Freshness(len(self._feeds), asyncio.get_running_loop().time())
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            for index in range(len(self._selections)):
-                tasks.create_task(self._follow(index))
+            for feed in self._feeds:
+                tasks.create_task(self._follow(feed))
             tasks.create_task(self._stay_fresh(self._freshness))
 
-    async def _follow(self, index: int) -> None:
-        core, loop = self._cores[index], asyncio.get_running_loop()
+    async def _follow(self, feed: _Feed) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            match core.next_step(loop.time()):
+            match feed.core.next_step(loop.time()):
                 case WaitStep(until):
-                    await _wait(self._wake[index], until - loop.time())
+                    await _wait(feed.wake, until - loop.time())
                 case ListStep():
-                    await self._guarded(index, self._list(index))
+                    await self._guarded(feed, self._list(feed))
                 case WatchStep() as step:
-                    await self._guarded(index, self._watch(index, step))
+                    await self._guarded(feed, self._watch(feed, step))
 
-    async def _guarded(self, index: int, attempt: Coroutine[Any, Any, None]) -> None:
-        core, kind = self._cores[index], self._selections[index].kind
+    async def _guarded(self, feed: _Feed, attempt: Coroutine[Any, Any, None]) -> None:
+        core, kind = feed.core, feed.kind
         now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(None) as self._attempts[index]:
-                self._watching[index] = True
+            async with asyncio.timeout(None) as feed.attempt:
+                feed.watching = True
                 await attempt
         except TimeoutError:
             core.restart(now())
         except ApiError as error:
-            self._fields[index].refused(error.status)
+            feed.fields.refused(error.status)
             core.failed(error.status, error.message, now())
             self.breaks[kind] += 1
             if _unanswered(error):
                 self._suspect()
             LOG.info("watch failed", extra={"fields": {"kind": kind.value, "error": str(error)}})
         finally:
-            self._watching[index] = False
+            feed.watching = False
         self._store.mark_unavailable(kind, core.unavailable)
         self._schedule()
 
@@ -158,43 +170,43 @@ class Watcher:
         self._freshness.suspect()
         self._probe_due.set()
 
-    async def _list(self, index: int) -> None:
-        core, selection = self._cores[index], self._selections[index]
+    async def _list(self, feed: _Feed) -> None:
+        core, selection = feed.core, feed.selection
         if core.unavailable and not await self._stays(selection):
-            self._refuse(index)
+            self._refuse(feed)
             return
         listing, version = self._store.listing(selection.kind), ""
         path = collection_path(selection.kind, selection.namespace)
-        pages = self._fields[index].pages(self._client, path, selection.label_selector)
+        pages = feed.fields.pages(self._client, path, selection.label_selector)
         async with aclosing(pages):
             async for page in pages:
-                listing.add(o for o in page.items if self._is_wanted(index, selection.kind, o))
+                listing.add(o for o in page.items if self._is_wanted(feed, o))
                 version = page.resource_version
-                self._heard(index)
-        if not self._fields[index].known:
+                self._heard(feed)
+        if not feed.fields.known:
             LOG.info("selector unknown to the server", extra={"fields": {"path": path}})
         if listing.missing() and not await self._stays(selection):
-            self._refuse(index)
+            self._refuse(feed)
             return
         for name in listing.finish():
             await self._retype(selection, name)
         core.listed(version)
         self._freeze()
 
-    def _is_wanted(self, index: int, kind: Kind, obj: Json) -> bool:
+    def _is_wanted(self, feed: _Feed, obj: Json) -> bool:
         """Tell whether the object is selected, or was: its new type has to be seen."""
-        return self._fields[index].wants(obj) or self._store.knows(kind, name_of(obj))
+        return feed.fields.wants(obj) or self._store.knows(feed.kind, name_of(obj))
 
     def _freeze(self) -> None:
         """When all is listed, take what there is out of the collector's sight: most of it stays."""
-        wanted = {selection.kind for selection in self._selections}
+        wanted = {feed.kind for feed in self._feeds}
         if not self._frozen and self._store.snapshot().listed >= wanted:
             self._frozen = True
             gc.freeze()
             gc.set_threshold(YOUNG_OBJECTS)
 
-    async def _watch(self, index: int, step: WatchStep) -> None:
-        core, selection = self._cores[index], self._selections[index]
+    async def _watch(self, feed: _Feed, step: WatchStep) -> None:
+        core, selection = feed.core, feed.selection
         loop = asyncio.get_running_loop()
         lines = self._client.watch_lines(
             collection_path(selection.kind, selection.namespace),
@@ -202,12 +214,12 @@ class Watcher:
             watch_s=step.watch_s,
             idle_s=step.silent_s,
             label_selector=selection.label_selector,
-            field_selector=self._fields[index].asked,
+            field_selector=feed.fields.asked,
         )
         count = 0
         async with aclosing(lines):
             async for line in lines:
-                self._heard(index)
+                self._heard(feed)
                 if not line:
                     core.opened(loop.time())
                     self._store.mark_unavailable(selection.kind, "")
@@ -215,45 +227,42 @@ class Watcher:
                 event = core.receive_line(line, loop.time())
                 if isinstance(event, Broken):
                     self.breaks[selection.kind] += 1
-                    LOG.info(
-                        "watch broken",
-                        extra={"fields": {"kind": selection.kind.value, "reason": event.reason}},
-                    )
+                    fields = {"kind": selection.kind.value, "reason": event.reason}
+                    LOG.info("watch broken", extra={"fields": fields})
                     return
-                if event is not None and self._is_wanted(index, selection.kind, event.obj):
-                    await self._apply(index, event)
+                if event is not None and self._is_wanted(feed, event.obj):
+                    await self._apply(feed, event)
                 count += 1
                 if count % LINES_A_TURN == 0:
                     await asyncio.sleep(0)
         core.closed(loop.time())
 
-    async def _apply(self, index: int, event: WatchEvent) -> None:
-        selection, kind = self._selections[index], self._selections[index].kind
+    async def _apply(self, feed: _Feed, event: WatchEvent) -> None:
+        kind = feed.kind
         if event.type is not EventType.DELETED:
             if (known := self._echo(kind, event.obj)) is not None:
                 self._store.put(kind, known.name, known)
             else:
-                self._doubted[index].discard(self._store.upsert(kind, event.obj))
+                feed.doubted.discard(self._store.upsert(kind, event.obj))
         elif resource_of(kind).group == GROUP:
             assert self._tasks is not None
-            if not self._doubted[index]:
-                self._tasks.create_task(self._confirm(index))
-            self._doubted[index].add(name_of(event.obj))
+            if not feed.doubted:
+                self._tasks.create_task(self._confirm(feed))
+            feed.doubted.add(name_of(event.obj))
         else:
-            await self._retype(selection, self._store.delete(kind, event.obj))
+            await self._retype(feed.selection, self._store.delete(kind, event.obj))
         self._schedule()
 
-    async def _confirm(self, index: int) -> None:
+    async def _confirm(self, feed: _Feed) -> None:
         """Believe deletions of custom resources once their CRD is seen to stay."""
         await asyncio.sleep(CONFIRM_S)
-        selection = self._selections[index]
-        stays = await self._stays(selection)
-        names, self._doubted[index] = self._doubted[index], set()
+        stays = await self._stays(feed.selection)
+        names, feed.doubted = feed.doubted, set()
         if not stays:
-            self._refuse(index)
+            self._refuse(feed)
             return
         for name in names:
-            self._store.remove(selection.kind, name)
+            self._store.remove(feed.kind, name)
         self._schedule()
 
     async def _stays(self, selection: Selection) -> bool:
@@ -267,13 +276,12 @@ class Watcher:
             return not error.not_found
         return is_here_to_stay(document, resource)
 
-    def _refuse(self, index: int) -> None:
+    def _refuse(self, feed: _Feed) -> None:
         now = asyncio.get_running_loop().time()
-        kind = self._selections[index].kind
-        self._cores[index].refuse(f"the CRD of {kind.value} is missing or being deleted", now)
-        self._store.mark_unavailable(kind, self._cores[index].unavailable)
-        if self._watching[index]:
-            self._attempts[index].reschedule(now)
+        feed.core.refuse(f"the CRD of {feed.kind.value} is missing or being deleted", now)
+        self._store.mark_unavailable(feed.kind, feed.core.unavailable)
+        if feed.watching:
+            feed.attempt.reschedule(now)
         self._schedule()
 
     async def _retype(self, selection: Selection, name: ObjectName) -> None:
@@ -293,7 +301,7 @@ class Watcher:
             await _wait(self._probe_due, freshness.next_probe() - loop.time())
             if loop.time() < freshness.next_probe():
                 continue
-            silent = [freshness.silent(index) for index in range(len(self._cores))]
+            silent = [feed for feed in self._feeds if freshness.silent(feed.number)]
             try:
                 await self._client.get(PROBED, timeout_s=PROBE_TIMEOUT_S)
             except ApiError as error:
@@ -303,18 +311,18 @@ class Watcher:
             if freshness.read(loop.time()):
                 self._restart(silent)
 
-    def _restart(self, silent: list[bool]) -> None:
+    def _restart(self, silent: list[_Feed]) -> None:
         """After an outage: end waits, and the watches whose connection may have died in it."""
         now = asyncio.get_running_loop().time()
-        for index, core in enumerate(self._cores):
-            if self._watching[index] and silent[index]:
-                self._attempts[index].reschedule(now)
-            core.restart(now)
-            self._wake[index].set()
+        for feed in self._feeds:
+            if feed.watching and feed in silent:
+                feed.attempt.reschedule(now)
+            feed.core.restart(now)
+            feed.wake.set()
 
-    def _heard(self, index: int) -> None:
+    def _heard(self, feed: _Feed) -> None:
         assert self._freshness is not None
-        self._freshness.heard(index, asyncio.get_running_loop().time())
+        self._freshness.heard(feed.number, asyncio.get_running_loop().time())
 
     def _schedule(self) -> None:
         if not self._flush_due and self._store.changed:
