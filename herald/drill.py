@@ -88,7 +88,13 @@ def list_drills(output: str) -> None:
 @drill.command(epilog="Example: herald drill run --suite l2 --nodes 3 --runs 5 --json l2.json")
 @click.argument("names", nargs=-1)
 @click.option("--suite", help="All drills of a suite: all, l2, bgp, api or policy.")
-@click.option("--runs", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How often each is run; its control is run once.",
+)
 @click.option(
     "--nodes", type=click.IntRange(1, 20), multiple=True, help="Size of the lab; repeat for more."
 )

@@ -118,7 +118,7 @@ def _objects(text: str | bytes, source: str) -> list[Manifest]:
     try:
         documents = [each for each in yaml.safe_load_all(text) if each is not None]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{source}: not YAML: {error}") from error
+        raise ManifestError(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     found: list[Manifest] = []
     for document in documents:
         items = document.get("items") if isinstance(document, dict) else None

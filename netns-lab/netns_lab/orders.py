@@ -67,9 +67,9 @@ def give_order(path: Path, order: Json, timeout_s: float) -> Iterator[Json]:
         except OSError as error:
             raise LabError(f"the lab's supervisor does not answer ({error})") from error
         sock.sendall(json.dumps(order).encode() + b"\n")
-        with sock.makefile("rb") as answers:
+        with sock.makefile("rb") as lines:
             try:
-                for line in answers:
+                for line in lines:
                     answer = json.loads(line)
                     if "error" in answer:
                         raise LabError(answer["error"])

@@ -65,8 +65,9 @@ def test_path_of_an_object(kind: str, version: str, path: str) -> None:
     ],
 )
 def test_what_is_no_object_is_refused_with_its_file(text: str | bytes, says: str) -> None:
-    with pytest.raises(ManifestError, match=f"f.yaml: .*{says}"):
+    with pytest.raises(ManifestError, match=f"f.yaml: .*{says}") as raised:
         read_manifests(text, "f.yaml")
+    assert "\n" not in str(raised.value)
 
 
 def test_field_that_left_the_file_is_removed_and_foreign_ones_stay() -> None:
