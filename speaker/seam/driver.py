@@ -101,10 +101,10 @@ class Link:
     @property
     def unread(self) -> bool:
         """Whether the peer has left some of what was sent unread: a process that hangs does."""
-        number = self._writer.get_extra_info("socket").fileno()
-        if number < 0:
-            return False
-        return any(fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
+        connection = self._writer.get_extra_info("socket")
+        with contextlib.suppress(OSError, ValueError):  # over, or a kernel that doesn't say
+            return any(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))
+        return False
 
     def close(self) -> None:
         """End the connection now; what has been read of it and not applied is dropped."""
