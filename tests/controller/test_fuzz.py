@@ -251,14 +251,28 @@ class Allocation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.cluster.settle()
-        settled = {each.name: each.ingress for each in self._ours()}
+        settled = {each.name: each for each in self._ours()}
         # Which of two pools in conflict was in force first is what a restart cannot know: then
-        # who has an address keeps it, and who waits may wait no more.
+        # who waits may wait no more, and who has an address keeps it if he may have it still.
         refused = bool(self.cluster.planner.ledger.pools.refused)
         self.cluster.restart().settle()
         for each in self._ours():
-            if settled[each.name] or not refused:
-                assert each.ingress == settled[each.name], each.name
+            before = settled[each.name]
+            if each.ingress != before.ingress:
+                assert refused, each.name
+                assert not before.ingress or self._lost(before), each.name
+
+    def _lost(self, before: Service) -> bool:
+        """Tell whether the pools in force do not let a Service keep what it had."""
+        pools = self.cluster.planner.ledger.pools
+        labels = self.cluster.namespaces[before.name.namespace].labels
+        tag = before.annotations.get(POOL_ANNOTATION, "")
+        return any(
+            pools.doubtful(address, tag) is None
+            if pools.holding(address) is None
+            else not self._fine(address, before, labels)
+            for address in before.ingress
+        )
 
 
 Allocation.TestCase.settings = settings(

@@ -8,7 +8,7 @@ from controller.outcome import Assigned, Cause, Reason
 from controller.patches import MAX_MESSAGE
 from tests.builders import node, pool, service
 from tests.controller.cluster import Cluster, addresses
-from tests.controller.steps import DUAL, V6, svc
+from tests.controller.steps import DUAL, V4, V6, svc
 
 OPEN = pool("open", "192.0.2.0/24", "fd00::/120")
 
@@ -161,6 +161,20 @@ def test_address_shared_inside_the_namespace_counts_once() -> None:
 
     assert cluster.addresses("b") == ("192.0.2.0",)
     assert cluster.pending("c").reason is Reason.QUOTA_REACHED
+
+
+@pytest.mark.parametrize(
+    ("families", "asked"), [(V4, "192.0.2.0"), (DUAL, "192.0.2.0,fd00::")], ids=["one", "two"]
+)
+def test_address_that_the_namespace_has_is_asked_for_beside_a_full_quota(
+    families: tuple[str, ...], asked: str
+) -> None:
+    cluster = Cluster(OPEN).annotate_namespace("default", quota(total=f"{len(families)}"))
+    for number in range(2):
+        spec = svc("s", key="k", ports=[f"TCP/{80 + number}"], families=families, ips=asked)
+        cluster.put(service(f"s{number}", created=f"{number}", **spec)).run()
+
+        assert cluster.addresses(f"s{number}") == tuple(asked.split(","))
 
 
 def test_lowered_quota_takes_nothing_away_and_gives_nothing_more() -> None:
