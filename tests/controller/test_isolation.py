@@ -33,6 +33,27 @@ def test_namespace_selector_that_matches_nothing_lets_nobody_in(wishes: dict[str
     assert cluster.pending("a").reason in {Reason.NO_POOL_ADMITS, Reason.POOL_NOT_FOR_SERVICE}
 
 
+@pytest.mark.parametrize(
+    ("where", "labels", "inside"),
+    [
+        pytest.param("team/a", {"tier": "gold"}, True, id="namespace and label"),
+        pytest.param("team/a", {}, False, id="no label"),
+        pytest.param("team/a", {"tier": "lead"}, False, id="another label"),
+        pytest.param("a", {"tier": "gold"}, False, id="another namespace"),
+    ],
+)
+@pytest.mark.parametrize(
+    "of", [{"namespaces": ["team"]}, {"namespaceSelectors": [{"matchLabels": {"of": "team"}}]}]
+)
+def test_automatic_choice_needs_all_that_a_fence_names(
+    of: dict[str, object], where: str, labels: dict[str, str], inside: bool
+) -> None:
+    cluster = fenced(serviceSelectors=[{"matchLabels": {"tier": "gold"}}], **of)
+    cluster.label_namespace("team", of="team").put(service(where, labels=labels)).run()
+
+    assert cluster.addresses(where) == (("192.0.2.0",) if inside else ())
+
+
 def test_namespace_that_gains_the_label_is_let_in() -> None:
     cluster = fenced(namespaceSelectors=[{"matchLabels": {"team": "x"}}])
     cluster.put(service("a")).run()
