@@ -1,19 +1,16 @@
-"""When Services may have one address together.
+"""On which terms Services may have one address together, and what forbids it.
 
-As MetalLB has it: the sharing keys are the same and not empty, no port of one protocol is used
-twice, and the traffic goes to backends that every node can find alike: with the policy `Local` both
-Services need the same selector, with `Cluster` any.
-
-Deliberately narrower: Services of different namespaces need each other's consent, because a key is
-no secret and whoever guesses it would sit on a foreign address. Consent is the annotation
-`herald.io/share-with-namespaces`: a list of namespaces, or `*`, on both Services. What already
-shares (MetalLB allowed it) is kept.
+The rules of `kube.sharing`, and deliberately narrower: Services of different namespaces need each
+other's consent, because a key is no secret and whoever guesses it would sit on a foreign address.
+Consent is the annotation `herald.io/share-with-namespaces`: a list of namespaces, or `*`, on both
+Services. What already shares (MetalLB allowed it) is kept.
 """
 
 from dataclasses import dataclass
 
 from controller.outcome import Reason
-from kube.objects import Service, TrafficPolicy
+from kube.objects import Service
+from kube.sharing import sharing_backend, sharing_key, sharing_ports
 
 SHARE_WITH_NAMESPACES = "herald.io/share-with-namespaces"
 EVERY_NAMESPACE = "*"
@@ -40,13 +37,11 @@ class Terms:
 
 def terms_of(service: Service) -> Terms:
     """Return the Service's terms."""
-    key = service.annotation("allow-shared-ip") or ""
-    ports = frozenset((port.protocol, port.port) for port in service.ports)
     allows = service.annotations.get(SHARE_WITH_NAMESPACES, "")
     return Terms(
-        key=key,
-        backend=_backend(service),
-        ports=ports,
+        key=sharing_key(service),
+        backend=sharing_backend(service),
+        ports=sharing_ports(service),
         namespace=service.name.namespace,
         allows=frozenset(text.strip() for text in allows.split(",")) - {""}
         if allows
@@ -70,9 +65,3 @@ def strangers(mine: Terms, theirs: Terms) -> bool:
     if mine.namespace == theirs.namespace:
         return False
     return not (mine.allows_namespace(theirs) and theirs.allows_namespace(mine))
-
-
-def _backend(service: Service) -> str:
-    if service.traffic_policy is TrafficPolicy.CLUSTER:
-        return ""
-    return ",".join(f"{key}={value}" for key, value in sorted(service.selector.items()))

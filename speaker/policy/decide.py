@@ -6,7 +6,8 @@
 
 *Sharers.* Traffic of an address reaches one node for all the Services that share it. So a node
 suits when all of them are open there. When no node suits all of them, the nodes that suit the
-most do, and the rest is reported. With one holder this is simply its own verdict.
+most do, and the rest is reported. With one holder this is simply its own verdict. Who may not share
+it with an older Service does not count at all: the controller gives it another one.
 
 *Leaving.* With policy Local, a node whose endpoints all terminate hands over while they still
 serve, as soon as another node can do better: that loses nothing, waiting for their end would.
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from kube.objects import Address, ObjectName, Service, TrafficPolicy
+from kube.sharing import without_right
 from speaker.policy.eligibility import (
     Advertisement,
     Choice,
@@ -131,17 +133,20 @@ def _decide(
     verdicts: Verdicts | None,
 ) -> Decision:
     """Return the decision, NICs apart; `held` is the address with its Services."""
-    address, services = held
+    address, every = held
+    losers = _losers(view, every)
+    services = tuple(service for service in every if service not in losers) if losers else every
     judged = tuple(_judge(view, protocol, choice, service) for service in services)
+    lost = tuple(Judged(each.name, (_double(address, services[0], each),)) for each in losers)
     first = services[0].ingress
     decision = Decision(
         address=address,
         protocol=protocol,
-        services=judged,
+        services=(*judged, *lost),
         rank_key=first[0] if first else address,
         pool=choice.pool.name if choice.pool else "",
         drained=drained(view.node),
-        uncounted=tuple(each.service for each in judged if each.closed),
+        uncounted=tuple(each.service for each in (*judged, *lost) if each.closed),
     )
     closed = _shared_closed(view, protocol, choice, services, judged)
     if closed:
@@ -157,6 +162,23 @@ def _decide(
     if verdicts is None:
         return decision
     return _with_health(view, decision, choice, counted, verdicts)
+
+
+def _losers(view: View, services: tuple[Service, ...]) -> tuple[Service, ...]:
+    if len(services) == 1:
+        return ()
+    ours = view.own.lb_class
+    return without_right(each for each in services if (each.load_balancer_class or "") == ours)
+
+
+def _double(address: Address, older: Service, loser: Service) -> Withheld:
+    return Withheld(
+        Gate.DOUBLE,
+        f"Service {loser.name}",
+        "status.loadBalancer",
+        f"{address} is held by Service {older.name}, which is older and may not share it with this "
+        "one: herald-controller gives it another; if that lasts, check that it is running",
+    )
 
 
 def _successor(view: View, protocol: Protocol, choice: Choice, service: Service) -> str:

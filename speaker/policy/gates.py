@@ -24,6 +24,7 @@ class Gate(Enum):
     ADVERTISEMENT = "advertisement"
     SERVICE_SELECTED = "service-selected"
     SHARED_SELECTORS = "shared-ip-with-service-selectors"
+    DOUBLE = "held-by-older-service"
     NODE_KNOWN = "node-known"
     NODE_SELECTED = "node-selected"
     NODE_NETWORK = "node-network"
@@ -45,6 +46,7 @@ EVERYWHERE = frozenset(
         Gate.ADVERTISEMENT,
         Gate.SERVICE_SELECTED,
         Gate.SHARED_SELECTORS,
+        Gate.DOUBLE,
     }
 )
 """Closed on one node they are closed on all: nobody wants the address announced so."""
@@ -55,6 +57,7 @@ MEANINGS = {
     Gate.ADVERTISEMENT: "an advertisement selects the pool",
     Gate.SERVICE_SELECTED: "an advertisement of the pool selects the Service",
     Gate.SHARED_SELECTORS: "no service selector stands against sharing the address",
+    Gate.DOUBLE: "no older Service has the address that may not share it",
     Gate.NODE_KNOWN: "the API server knows the node",
     Gate.NODE_SELECTED: "an advertisement selects the node",
     Gate.NODE_NETWORK: "the node's network is available",

@@ -112,7 +112,16 @@ def shared(*on: str, traffic_policy: str = "Local") -> list[Any]:
     ]
     for number, (name, where) in enumerate(zip(names, on, strict=True)):
         created = f"2026-01-0{number + 1}T00:00:00Z"
-        state.append(service(name, ingress=[VIP], created=created, traffic_policy=traffic_policy))
+        state.append(
+            service(
+                name,
+                ingress=[VIP],
+                created=created,
+                traffic_policy=traffic_policy,
+                annotations={"metallb.io/allow-shared-ip": "k"},
+                ports=(objects.ServicePort("TCP", 80 + number),),
+            )
+        )
         if where:
             state.append(endpoints(name, where))
     return state

@@ -1,16 +1,17 @@
 """Sharers, drain and health: what a decision adds to the API's truth."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
-from kube.objects import Endpoint, EndpointSlice, ObjectName
+from kube.objects import Endpoint, EndpointSlice, ObjectName, Service, ServicePort
 from speaker.policy.decide import Verdicts
 from speaker.policy.gates import Gate, Protocol
 from speaker.policy.health import NODE_PORT, Verdict
 from speaker.policy.intents import address_intent, expected_nodes
-from speaker.policy.view import EXCLUDE_LABEL
+from speaker.policy.view import EXCLUDE_LABEL, Self
 from tests.builders import endpoints, l2_advertisement, node, service
 from tests.speaker.policy.clusters import (
     VIP,
@@ -49,6 +50,46 @@ def test_without_a_node_for_all_sharers_the_most_count_and_the_rest_is_named() -
 
 def test_a_sharer_without_endpoints_does_not_take_the_address_from_the_other() -> None:
     assert decide(*shared("node1", "", traffic_policy="Cluster")).may
+
+
+def rivals(**younger: object) -> list[object]:
+    """Two Services on one address; the younger one could be served on node2 only."""
+    old, young = (each for each in shared("node1", "node2") if isinstance(each, Service))
+    rest = [each for each in shared("node1", "node2") if not isinstance(each, Service)]
+    return [*rest, old, replace(young, **younger)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "younger",
+    [
+        pytest.param({"annotations": {}}, id="no key"),
+        pytest.param({"annotations": {"metallb.io/allow-shared-ip": "l"}}, id="another key"),
+        pytest.param({"ports": (ServicePort("TCP", 80),)}, id="the same port"),
+        pytest.param({"selector": {"app": "x"}}, id="other backends"),
+    ],
+)
+def test_who_may_not_share_the_address_with_an_older_service_does_not_count(
+    younger: dict[str, object],
+) -> None:
+    young = ObjectName("default", "young")
+    here, there = decide(*rivals(**younger)), decide(*rivals(**younger), own=Self("node2"))
+
+    assert here.may
+    assert here.uncounted == (young,)
+    assert [gate.gate for gate in here.services[1].closed] == [Gate.DOUBLE]
+    assert not there.may
+    assert gates(there) == [Gate.LOCAL_ENDPOINT]
+
+
+def test_older_service_of_another_class_takes_no_address_from_ours() -> None:
+    old, young = (each for each in shared("node1", "node1") if isinstance(each, Service))
+    rest = [each for each in shared("node1", "node1") if not isinstance(each, Service)]
+    theirs = replace(old, load_balancer_class="other.example/lb", annotations={})
+
+    decision = decide(*rest, theirs, young)
+
+    assert decision.may
+    assert decision.uncounted == (old.name,)
 
 
 def test_only_nodes_with_a_speaker_are_compared() -> None:
