@@ -33,7 +33,7 @@ FRR = Path("/usr/lib/frr")
 SPEAKER, ROUTER = "10.9.0.1", "10.9.0.2"
 SPEAKER6, ROUTER6 = "fd09::1", "fd09::2"
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 "Long enough for any machine: a limit of behaviour is said where it is meant."
 
 SEEN_S = 5

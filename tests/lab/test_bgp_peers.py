@@ -132,7 +132,7 @@ async def test_keepalives_come_as_often_as_asked() -> None:
             return int(lab.frr.neighbor()["messageStats"]["keepalivesRecv"])
 
         # One opens the session; at a third of the hold time three more took 90 s.
-        await until(lambda: keepalives() >= 4, "keepalives")
+        await until(lambda: keepalives() >= 4, "keepalives", limit_s=60)
 
 
 async def test_a_source_address_of_another_node_is_a_fault() -> None:

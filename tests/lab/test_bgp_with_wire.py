@@ -35,11 +35,11 @@ PROFILE = """bfd
 """
 "With 3 in place of 10 a process that gets no time for 0.3 s would be a failure of the path."
 
-GRACE_S = 30
+GRACE_S = 120
 HOLD_S = 180
 "So long that nothing ends by either within the time that a test waits."
 
-SOON_S = 20.0
+SOON_S = 60.0
 KNOWN = frr_config("bfd", "bfd profile fast") + PROFILE
 "The router names this node."
 
