@@ -49,7 +49,7 @@ ANSWER_S = 0.06
 """How long all answers to one question are waited for."""
 SILENCE_S = 0.3
 """How long nobody must answer to be called silent: a busy machine is no silence."""
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 """For what comes at once where there is time: on a busy machine a process alone takes seconds to
 start, and who hears nobody that it expects waits for three more."""
 BEAT_S = 0.02
