@@ -28,8 +28,8 @@ Result = TypeVar("Result")
 
 START_LIMIT_S = 120.0
 "A supervisor that has ended is noticed at once; one that is slow is waited for."
-UP_LIMIT_S = 240.0
-"Longer than the supervisor itself waits for all that it starts, so that its own words are told."
+UP_LIMIT_S = 300.0
+"Longer than the supervisor itself waits for anything, so that its own words are told."
 ORDER_LIMIT_S = 60.0
 POLL_S = 0.02
 

@@ -16,7 +16,7 @@ from netns_lab.orders import LabError
 from netns_lab.planes import EMBEDDED, PlaneChoice, check_plane
 from tests.lab.required import required
 
-TEST_LIMIT_S = 400
+TEST_LIMIT_S = 600
 """On a busy machine a real control plane, which a module's first test waits for, takes a minute."""
 TOOLS = ("ip", "nft", "conntrack", "curl", "vtysh", "arping")
 
