@@ -26,7 +26,7 @@ from netns_lab.state import StateFolder, labs
 
 Result = TypeVar("Result")
 
-START_LIMIT_S = 120.0
+START_LIMIT_S = 180.0
 "A supervisor that has ended is noticed at once; one that is slow is waited for."
 UP_LIMIT_S = 300.0
 "Longer than the supervisor itself waits for anything, so that its own words are told."
