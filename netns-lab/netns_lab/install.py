@@ -18,7 +18,7 @@ from netns_lab.state import StateFolder
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 ACCOUNTS = ("herald-controller", "herald-speaker")
-API_LIMIT_S, API_WAIT_S = 120.0, 0.05
+API_LIMIT_S, API_WAIT_S = 240.0, 0.05
 RETRY_LIMIT_S, RETRY_S = 60.0, 0.1
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 TOKEN_S, RENEW_S = 3600, 1800.0
