@@ -55,10 +55,10 @@ class Watch:
                     self.sock.send(self.request)
                 self.asked.append(now)
                 due += step_s * max(1, int((now - due) / step_s) + 1)
-            for fd, _ in poll.poll(max(0.0, due - time.monotonic()) * 1000):
-                if fd != self.sock.fileno():
-                    return
-                self._receive()
+            found = poll.poll(max(0.0, due - time.monotonic()) * 1000)
+            self._receive()
+            if any(fd != self.sock.fileno() for fd, _ in found):
+                return
 
     def report(self) -> dict[str, Any]:
         """Return what was seen as JSON."""

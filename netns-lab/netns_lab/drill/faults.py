@@ -27,7 +27,7 @@ PROXY_LIMIT_S = 4.5
 """Herald takes a port that nobody answers on for 5 s for one that no service proxy serves."""
 NOTICED_S = 0.2
 "A real kubelet looks once a second whether its containers run."
-EXIT_LIMIT_S = 60.0
+EXIT_LIMIT_S = 120.0
 "A speaker has its whole grace period to hand over."
 BYSTANDERS = ("client", "watcher", "router")
 

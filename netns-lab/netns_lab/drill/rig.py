@@ -17,8 +17,8 @@ from netns_lab.lab import Lab
 from netns_lab.manifests import Manifest
 from netns_lab.orders import LabError
 
-SETTLE_LIMIT_S = 60.0
-"For a busy machine, on which a node's processes take half a minute to start."
+SETTLE_LIMIT_S = 180.0
+"For a busy machine, on which a node's processes take a minute to start."
 MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
 SERVICE_PATH = f"/api/v1/namespaces/default/services/{objects.SERVICE}"
 # `10.244.1.2:7` in kube-proxy's rules, `10.244.1.2 . 7` in those of the lab's own proxy.

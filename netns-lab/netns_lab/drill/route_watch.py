@@ -43,21 +43,25 @@ class RouteWatch:
         poll.register(sys.stdin, select.POLLIN | select.POLLHUP)
         say_ready()
         while True:
-            for fd, _ in poll.poll():
-                if fd != self.sock.fileno():
-                    return
-                self._receive(time.monotonic())
+            ended = any(fd != self.sock.fileno() for fd, _ in poll.poll())
+            # Also at the end: what has changed by then is part of the run.
+            while self._receive(time.monotonic()):
+                pass
+            if ended:
+                return
 
-    def _receive(self, now: float) -> None:
+    def _receive(self, now: float) -> bool:
+        """Note what one message says; return whether there was one."""
         try:
             data = self.sock.recv(65536)
         except OSError:
-            return
+            return False
         while len(data) >= NLMSG_HEADER.size:
             length, kind, *_ = NLMSG_HEADER.unpack_from(data)
             if kind in (RTM_NEWROUTE, RTM_DELROUTE):
                 self._note(now, kind, data[NLMSG_HEADER.size : length])
             data = data[(length + 3) & ~3 :]
+        return True
 
     def _note(self, now: float, kind: int, body: bytes) -> None:
         prefix_length = body[1]

@@ -28,6 +28,9 @@ NO_FIGURES = measure_run({}, None, None, 0.0)
 ARRIVAL_LIMIT_S = 20.0
 "How long a path may take to come."
 
+CALM_S = 1.0
+"A busy moment of the machine may pass: longer each time."
+
 ATTEMPTS = 5
 "How often a run is begun that told nothing: the fault missed, or the probes were late."
 
@@ -82,6 +85,7 @@ class DrillRunner:
             except (LateError, MovedError) as error:
                 complaint = f"{error}"
                 self.say(f"{scenario.name}: once more, {complaint}")
+                time.sleep(attempt * CALM_S)
             except LabError as error:
                 return Run(NO_FIGURES, Timeline(), f"{error}")
             else:

@@ -41,7 +41,8 @@ class Thread:
 
 def name_of(command_line: str) -> str:
     """Return what runs: the program and its first word, or Python's module."""
-    program, *words = [word.rpartition("/")[2] for word in command_line.split("\0") if word] or [""]
+    given = [word for word in command_line.split("\0") if word] or [""]
+    program, *words = [w if w.startswith("-") else w.rpartition("/")[2] for w in given]
     if program.startswith("python") and words:
         program, *words = words[1:] if words[0] == "-m" else words
     return " ".join([program, *(word for word in words[:1] if not word.startswith("-"))])

@@ -13,7 +13,7 @@ from netns_lab.drill.starvation import Starvation, name_of
         ("/usr/lib/frr/bgpd\0-d\0", "bgpd"),
         ("/x/bin/python3.11\0/x/bin/herald-speaker\0wire\0--node-name\0", "herald-speaker wire"),
         ("/x/bin/python3.11\0-m\0netns_lab.supervisor\0--lab\0", "netns_lab.supervisor"),
-        ("kube-proxy\0--v=2\0", "kube-proxy"),
+        ("kube-proxy\0--etcd=http://x/y\0", "kube-proxy"),
         ("", ""),
     ],
 )
