@@ -115,10 +115,12 @@ class Probes:
         else:
             router = self.lab.plan.host("router").namespace
             self._start("routes", "route_watch", "--namespace", router, "--target", self.address)
-        namespaces = [host.namespace for host in self.lab.plan.hosts]
-        self._start("starvation", "starvation", "--namespaces", *namespaces)
         for probe in self._running.values():
             probe.wait_ready()
+        # Last: it looks at the processes there are, and what it cost to start them does not count.
+        namespaces = [host.namespace for host in self.lab.plan.hosts]
+        self._start("starvation", "starvation", "--namespaces", *namespaces)
+        self._running["starvation"].wait_ready()
         return self
 
     def __exit__(self, *_: object) -> None:
