@@ -14,6 +14,7 @@ from speaker.bgp.drain import Drain, Stance
 from speaker.bgp.netlink import Paths
 from speaker.bgp.plan import Planner, World, begun_after
 from speaker.bgp.process import ExaBgp
+from speaker.bgp.readiness import Readiness
 from speaker.bgp.reconciler import Reconciler
 from speaker.bgp.sessions import faults, session_reports
 from speaker.seam.driver import Listener, Process
@@ -46,6 +47,7 @@ class Supervisor:
         self._drain = Drain(bgp_wait_s)
         self._wake = asyncio.Event()
         self._planner = Planner()
+        self._readiness = Readiness()
         self._world = World(node, {}, (), {})
         self._gone = False
         self._told: dict[str, SessionReport] = {}
@@ -78,11 +80,13 @@ class Supervisor:
 
     def missing(self) -> str:
         """Return what lacks for being ready; empty for ready."""
-        if not self._seam.mirror("brain").complete:
+        brain = self._seam.mirror("brain")
+        if not brain.complete:
             return "no intent from the brain yet"
         if self._reconciler.plan.neighbours and not self._reconciler.running:
             return "ExaBGP isn't running"
-        return ""
+        peers = [peer.name for peer in brain.of(PeerIntent)]
+        return self._readiness.missing(peers, self._told, self._now)
 
     def metrics(self) -> Mapping[str, float]:
         """Return counters and gauges by name."""

@@ -323,11 +323,13 @@ class Speaker:
 
     def metrics(self) -> dict[str, float]:
         """Return what /metrics says."""
-        url = "http://127.0.0.1:17475/metrics"
-        read = f"import urllib.request as u; print(u.urlopen('{url}', timeout=5).read().decode())"
-        text = run("ip", "netns", "exec", self._namespace, sys.executable, "-c", read)
-        pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line)
+        pairs = (line.rsplit(" ", 1) for line in self.page("/metrics").splitlines() if line)
         return {name: float(value) for name, value in pairs}
+
+    def page(self, path: str) -> str:
+        """Return what a page says; nothing while nobody answers."""
+        ask = ["curl", "-s", "--max-time", "5", f"http://127.0.0.1:17475{path}"]
+        return run("ip", "netns", "exec", self._namespace, *ask, check=False)
 
 
 def children(pid: int) -> list[int]:

@@ -29,6 +29,18 @@ def announced(lab: BgpLab) -> list[str]:
     return [str(prefix) for prefix in report.announced] if report else []
 
 
+async def test_ready_when_the_router_has_the_routes() -> None:
+    async with bgp_lab("") as lab:
+        lab.brain.say(peer(), route(VIP))
+        lab.brain.start()
+        waits = "not ready: not all routes at router yet\n"
+        await until(lambda: lab.speaker.page("/readyz") == waits, "what is waited for")
+        lab.frr.start(frr_config())
+
+        await until(lambda: lab.speaker.page("/readyz") == "ok\n", "readiness")
+        await until(lambda: lab.frr.route(VIP), "the route in FRR")
+
+
 async def test_a_killed_exabgp_is_repaired() -> None:
     async with bgp_lab(frr_config()) as lab:
         lab.brain.say(peer(), route(VIP))
