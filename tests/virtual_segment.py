@@ -65,6 +65,8 @@ class Node:
     mac: Mac
     core: Segment
     ip: Address
+    boot_id: int = 0
+    opening: int = 0
     alive: bool = True
     frozen: bool = False
     answering: set[Address] = field(default_factory=set)
@@ -117,12 +119,24 @@ class VirtualSegment:
 
     def add(self, name: str, *, claims: Iterable[Address] = ()) -> Node:
         """Start a wire process on the node (again)."""
-        number = int(name[1:])
         self._boots += 1
+        return self._open(name, boot_id=self._boots << 32, claims=claims)
+
+    def reopen(self, name: str) -> Node:
+        """Take the node's NIC away and give its process another one of the same name."""
+        before = self.nodes[name]
+        self.kill(name)
+        return self._open(name, boot_id=before.boot_id, opening=before.opening + 1)
+
+    def _open(
+        self, name: str, *, boot_id: int, opening: int = 0, claims: Iterable[Address] = ()
+    ) -> Node:
+        number = int(name[1:])
         core = Segment(
             interface="lan0",
             node=name,
-            boot_id=self._boots << 32,
+            boot_id=boot_id,
+            opening=opening,
             timing=self.timing,
             epoch_ms=1_700_000_000_000,
             jitter=self.random.random,
@@ -130,9 +144,8 @@ class VirtualSegment:
             claims=claims,
             alone=self.alone,
         )
-        node = Node(
-            name, Mac(bytes((2, 0, 0, 0, 0, number))), core, ip_address(f"192.168.4.{100 + number}")
-        )
+        mac, ip = Mac(bytes((2, 0, 0, 0, 0, number))), ip_address(f"192.168.4.{100 + number}")
+        node = Node(name, mac, core, ip, boot_id, opening)
         self.nodes[name] = node
         return node
 

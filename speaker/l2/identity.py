@@ -1,8 +1,10 @@
 """Who this node is on the segment: its keys, and its own other NIC on the same segment.
 
 Each NIC's hellos carry an incarnation: the process's boot id with its low 16 bits replaced by a
-hash of the NIC's name. So a node hears from its own hellos that two of its NICs are one segment;
-the one with the lower incarnation takes part, the other stays passive while it hears the first.
+hash of the NIC's name and of how often the process has opened it before. So a node hears from its
+own hellos that two of its NICs are one segment; the one with the lower incarnation takes part, the
+other stays passive while it hears the first. And a NIC that is opened anew, whose sequence and
+table begin anew, is no recording of itself to the neighbours.
 """
 
 import math
@@ -16,9 +18,9 @@ NIC_BITS = 16
 NIC_MASK = (1 << NIC_BITS) - 1
 
 
-def incarnation_of(boot_id: int, interface: str) -> int:
+def incarnation_of(boot_id: int, interface: str, opening: int) -> int:
     """Return the boot id as this NIC says it; never 0."""
-    return (boot_id & ~NIC_MASK) | (zlib.crc32(interface.encode()) & NIC_MASK) or 1
+    return (boot_id & ~NIC_MASK) | (zlib.crc32(f"{interface} {opening}".encode()) & NIC_MASK) or 1
 
 
 class Identities:

@@ -7,7 +7,8 @@ The driver's loop, after *every* call of a method that takes `now`:
 
 - All times are loop seconds. A deadline in the past means: as soon as the loop has read what lies
   in the sockets (the core slices long work, and unread hellos are evidence that must count first).
-- `boot_id` is random, 64 bits, one for each start of the wire process, the same for all its NICs.
+- `boot_id` is random, 64 bits, one for each start of the wire process, the same for all its NICs;
+  `opening` counts how often the process has made a core for this NIC before.
 - Nothing is sent before `set_identity` and a `set_link` with `up`. Intents may come at any time;
   a wire that (re)starts passes them on at the seam's `End`, when they are in force, and calls
   `set_expected` before them.
@@ -94,6 +95,7 @@ class Segment:
         interface: str,
         node: str,
         boot_id: int,
+        opening: int = 0,
         timing: Timing,
         epoch_ms: int,
         jitter: Callable[[], float],
@@ -102,7 +104,7 @@ class Segment:
         alone: AlonePolicy = AlonePolicy.KEEP,
     ) -> None:
         """`epoch_ms` is unix time in ms at now = 0; `jitter` gives a float in [0, 1)."""
-        incarnation = incarnation_of(boot_id, interface)
+        incarnation = incarnation_of(boot_id, interface, opening)
         self._actions: deque[Action] = deque()
         self._ground = Ground(
             interface=interface,

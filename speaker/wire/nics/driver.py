@@ -60,6 +60,7 @@ class Nics:
         self._loop = asyncio.get_running_loop()
         self._report_on = report
         self._boot_id = secrets.randbits(64)
+        self._openings: Counter[str] = Counter()
         self.pulse = Pulse(config.timing.detection_s, self._loop.time())
         self._segments: dict[str, SegmentDriver] = {}
         self._said = Said()
@@ -240,6 +241,7 @@ class Nics:
             interface=link.name,
             node=self._config.node,
             boot_id=self._boot_id,
+            opening=self._openings[link.name],
             timing=self._config.timing,
             epoch_ms=self._config.epoch_ms,
             jitter=random.random,
@@ -259,6 +261,7 @@ class Nics:
             LOG.warning("interface-not-opened", extra={"fields": fields})
             return
         LOG.info("interface-takes-part", extra={"fields": {"interface": link.name}})
+        self._openings[link.name] += 1
         self._segments[link.name] = segment
         if self._identity is not None:
             core.set_identity(self._identity, now)

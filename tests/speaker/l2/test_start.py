@@ -1,5 +1,7 @@
 """Rules 7 and 8: what a node may do that has just started, stood still or lost its carrier."""
 
+import math
+
 import pytest
 
 from speaker.l2.actions import Link, SendHello
@@ -149,6 +151,22 @@ def test_a_node_whose_cable_comes_back_leaves_the_address_where_it_went() -> Non
     segment.run(5)
     assert segment.owner() == new
     assert segment.doubles(VIP, begun) == []
+
+
+def test_a_nic_that_the_same_process_opens_anew_is_heard_again() -> None:
+    segment = settled()
+    old = segment.owner()
+    segment.run(5)
+    segment.reopen(old)
+    segment.start(old, wanted=[intent()])
+    segment.run(5)
+    begun, new = segment.now, segment.owner()
+    assert new != old
+    for name in set(segment.nodes) - {old}:
+        segment.call(name, "drain", math.inf)
+    segment.run(1)
+    assert segment.owners() == {old}
+    assert segment.gaps(VIP, begun) == []
 
 
 def test_nothing_is_sent_before_identity_and_carrier() -> None:
