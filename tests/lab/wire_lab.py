@@ -57,7 +57,7 @@ BEAT_S = 0.02
 
 def run(*command: str, check: bool = True) -> str:
     """Run a command and return its output; its errors are in the exception."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     assert not check or done.returncode == 0, f"{command}: {done.stderr or done.stdout}"
     return done.stdout
 
