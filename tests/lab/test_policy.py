@@ -39,7 +39,7 @@ def _applied(lab: Lab) -> None:
     for name in ("first-pool.yaml", "bgp-router.yaml"):
         lab.apply_file(str(SAMPLES / name))
     until(lambda: lab.fetch("client", URL), LIMIT_S, "the Service answers")
-    until(lambda: routes(lab) == {"node1", "node2", "node3"}, LIMIT_S, "every node's route")
+    until(lambda: routes(lab) == {"node1", "node2", "node3"}, 2 * LIMIT_S, "every node's route")
 
 
 @pytest.fixture(autouse=True)
