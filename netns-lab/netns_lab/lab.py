@@ -8,8 +8,6 @@ import http.client
 import json
 import os
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -17,21 +15,17 @@ from netns_lab import frr, netns
 from netns_lab.access import Access
 from netns_lab.control_plane.releases import RELEASE_PATH
 from netns_lab.manifests import Manifest, is_same, read_file
-from netns_lab.orders import Json, LabError, answers, give_order
+from netns_lab.orders import Json, LabError, give_order
 from netns_lab.plan import LabPlan, plan_lab
 from netns_lab.planes import USUAL, PlaneChoice, check_plane, kubectl
 from netns_lab.program import program
 from netns_lab.removal import END_LIMIT_S, take_down
+from netns_lab.starting import start_supervisor, wait_up
 from netns_lab.state import StateFolder, labs
 
 Result = TypeVar("Result")
 
-START_LIMIT_S = 180.0
-"A supervisor that has ended is noticed at once; one that is slow is waited for."
-UP_LIMIT_S = 300.0
-"Longer than the supervisor itself waits for anything, so that its own words are told."
 ORDER_LIMIT_S = 60.0
-POLL_S = 0.02
 
 
 class ApiRefusedError(LabError):
@@ -80,10 +74,8 @@ class Lab:
         try:
             options = ["--log-level", log_level, "--control-plane", plane.name]
             options += ["--proxy-mode", plane.proxy_mode] if plane.proxy_mode else []
-            lab._start_supervisor(options, tied=tied)
-            for answer in give_order(state.control_socket, {"do": "wait_up"}, UP_LIMIT_S):
-                if "progress" in answer:
-                    say(answer["progress"])
+            lab._supervisor = start_supervisor(plan, options, tied=tied)
+            wait_up(state, lab._supervisor, say)
         except BaseException:  # an interrupted start leaves nothing either
             lab.down()
             raise
@@ -307,25 +299,6 @@ class Lab:
     def play_release(self, minor: int) -> None:
         """Make the embedded API server one of Kubernetes 1.MINOR, as by a restart: watches end."""
         self.request("PUT", RELEASE_PATH, {"minor": minor})
-
-    def _start_supervisor(self, options: list[str], *, tied: bool) -> None:
-        self.state.make()
-        argv = [
-            *(sys.executable, "-m", "netns_lab.supervisor", "--lab", self.plan.name),
-            *("--nodes", str(len(self.plan.nodes)), *options),
-            *(("--tied-to", str(os.getpid())) if tied else ()),
-        ]
-        log = self.state.log("supervisor")
-        with log.open("ab") as output:
-            self._supervisor = child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
-        limit = time.monotonic() + START_LIMIT_S
-        while not answers(self.state.control_socket):
-            if child.poll() is not None or time.monotonic() > limit:
-                words = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-                raise LabError(f"the lab's supervisor did not start: {words or 'busy machine?'}")
-            time.sleep(POLL_S)
 
 
 def _parsed(text: bytes) -> Json | None:
