@@ -10,7 +10,7 @@ HANGS_S = 30.0
 """How much longer than its limit a wait goes on for an answer that does not come."""
 
 
-async def until(condition: Callable[[], Any], limit_s: float = 60.0) -> Any:
+async def until(condition: Callable[[], Any], limit_s: float = 180.0) -> Any:
     """Return the first true answer of the condition, which may be a coroutine function.
 
     It is asked once more after the limit: all may have stood still until then.
