@@ -31,6 +31,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,18 +65,17 @@ API_PROCESS = "speaker"
 Anything = Any  # ExaBGP ships no types
 
 
-def die_with_parent() -> None:
+def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, by what a stopped one obeys too."""
-    parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call
+    if os.getppid() != parent:  # it died before the call, while all this was loaded
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def start_helper_tied() -> None:
+def start_helper_tied(parent: int) -> None:
     """Run between fork and exec of the API process."""
     os.setpgrp()
-    die_with_parent()
+    die_with(parent)
 
 
 def mend_reload() -> None:
@@ -194,12 +194,12 @@ def wait_after_bfd_down() -> None:
 
 
 def run() -> None:
-    """Mend ExaBGP and become it; the arguments are its own."""
+    """Mend ExaBGP and become it; the arguments are its own, but the last: who started this."""
     if version != MENDED_VERSION:
         sys.exit(f"ExaBGP {MENDED_VERSION} is needed, not {version}: install herald[daemon]")
-    die_with_parent()
+    die_with(int(sys.argv.pop()))
     exabgp.reactor.asynchronous.ASYNC.LIMIT = ROUTES_PER_TURN
-    exabgp.reactor.api.processes.preexec_helper = start_helper_tied
+    exabgp.reactor.api.processes.preexec_helper = partial(start_helper_tied, os.getpid())
     Daemon.drop_privileges = lambda _self: True
     mend_reload()
     count_pending()

@@ -316,7 +316,7 @@ class ExaBgp:
 async def _launch(verb: str, config: Path) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "speaker.bgp.launcher", verb, str(config),
+            sys.executable, "-m", "speaker.bgp.launcher", verb, str(config), str(os.getpid()),
             env={**os.environ, **ENVIRONMENT},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if verb == "validate" else asyncio.subprocess.DEVNULL,

@@ -1,5 +1,8 @@
-"""What the launcher mends in ExaBGP's queue of updates, with ExaBGP's own."""
+"""What the launcher mends in ExaBGP, with ExaBGP's own queue of updates; and that it is tied."""
 
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -92,3 +95,12 @@ def test_what_has_been_sent_is_withdrawn(rib: Any) -> None:
 
     sent = [(nlri.action, nlri.cidr.prefix()) for u in rib.updates(True) for nlri in u.nlris]
     assert sent == [(Action.WITHDRAW, f"{ONE}/32")]
+
+
+def test_one_whose_parent_died_while_it_was_loaded_ends() -> None:
+    another = 1
+    words = ["-m", "speaker.bgp.launcher", "server", "/nowhere/exabgp.conf", str(another)]
+
+    done = subprocess.run([sys.executable, *words], timeout=100, check=False)
+
+    assert done.returncode == -signal.SIGKILL
