@@ -34,12 +34,14 @@ MAGIC = b"HRLD"
 VERSION = 1
 HEADER = struct.Struct("!4sBBH16s")
 DIGEST_SIZE = 32
-MAX_PAYLOAD = 1400
-"""Bytes of UDP payload we send: fits an MTU of 1500 through one tunnel header."""
+MAX_PAYLOAD = 1252
+"""Bytes of UDP payload we send: with the IPv4 and UDP headers 1280, the least MTU that IPv6 works
+on, and that of many tunnels. A longer frame than the NIC's MTU never leaves, and the neighbours'
+copy of the table would stay incomplete for ever."""
 MAX_ACCEPTED = 1472
 """The largest UDP/IPv4 payload of an unfragmented Ethernet frame."""
 MAX_ECHOES = 50
-"""Echoes a datagram: all of a segment of 50 nodes, and a third of it is left for the table."""
+"""Echoes a datagram: all of a segment of 50 nodes, and a quarter of it is left for the table."""
 
 SENDER, ECHOES, TABLE, CHANGES, CHUNK, DOUBLES, KEYS = range(1, 8)
 STARTING, DRAINING, STALLED, PASSIVE, PARTIAL = 1, 2, 4, 8, 16

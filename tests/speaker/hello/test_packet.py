@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from speaker.hello.entry import Claim, Entry, Grade, Line, encode_lines
 from speaker.hello.packet import (
     HEADER,
+    MAX_ECHOES,
     MAX_PAYLOAD,
     Changes,
+    Double,
     DropReason,
     Hello,
     Keyring,
@@ -19,6 +21,8 @@ from speaker.hello.packet import (
     parse_hello,
     room_for_lines,
 )
+from speaker.l2.doubles import MAX_TOLD
+from speaker.l2.udp import IPV4_BYTES, UDP_BYTES
 from tests.speaker.hello.vectors import ENCODED, HELLOS, KEY_ID, RING, VECTORS
 
 ADDRESSES = st.ip_addresses(v=4) | st.ip_addresses(v=6)
@@ -133,9 +137,14 @@ def test_lines_survive_the_wire(lines: list[Line]) -> None:
     assert parse_hello(build_hello(hello, RING, KEY_ID, encoded), RING) == hello
 
 
-def test_a_full_datagram_fits_an_ethernet_frame() -> None:
+@pytest.mark.parametrize("doubles", [0, MAX_TOLD])
+def test_a_full_datagram_fits_the_smallest_mtu_that_ipv6_works_on(doubles: int) -> None:
+    sixes = (ip_address(0xFD00 << 112 | each) for each in range(doubles))
     hello = replace(
-        HELLOS["owner"], node="n" * 63, echoes={each: (each, each) for each in range(50)}
+        HELLOS["owner"],
+        node="n" * 63,
+        echoes={each: (each, each) for each in range(MAX_ECHOES)},
+        doubles=tuple(Double(each, 1, 1, False) for each in sixes),
     )
     lines = [
         (ip_address(0x0A000000 + each), Entry(Grade.ON_SUBNET, 0, Claim(each)))
@@ -145,4 +154,5 @@ def test_a_full_datagram_fits_an_ethernet_frame() -> None:
     hello = replace(hello, changes=Changes(0, 1, tuple(lines[:count])))
     payload = build_hello(hello, RING, KEY_ID, encoded)
     assert MAX_PAYLOAD - 20 <= len(payload) <= MAX_PAYLOAD
+    assert IPV4_BYTES + UDP_BYTES + len(payload) <= 1280
     assert isinstance(parse_hello(payload, RING), Hello)
