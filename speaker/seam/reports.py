@@ -113,9 +113,16 @@ class BfdForgotten:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Monotonic counters and gauges by name; labels are in the name after a colon."""
+    """Monotonic counters and gauges by name; labels are in the name after a colon.
+
+    Those of thousands of addresses are longer than a line may be: they come in parts.
+    """
 
     values: Mapping[str, float]
+    part: int = 0
+    "From 0, one after the other."
+    more: bool = False
+    "Another part follows."
 
 
 class SessionState(Enum):

@@ -6,7 +6,7 @@ last intent stays in force and only the age of its knowledge grows. Nothing here
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from speaker.seam.driver import Dialler, Listener, Process
 from speaker.seam.messages import (
@@ -16,7 +16,6 @@ from speaker.seam.messages import (
     BfdIntent,
     BfdRemoved,
     BfdReport,
-    Counters,
     CountersWanted,
     Drain,
     Expected,
@@ -27,7 +26,7 @@ from speaker.seam.messages import (
 )
 from speaker.seam.mirror import Mirror
 from speaker.wire.bfd.driver import BfdDriver
-from speaker.wire.counters import address_counters, interface_counters, labelled
+from speaker.wire.counters import address_counters, in_parts, interface_counters, labelled
 from speaker.wire.nics.driver import Nics, WireConfig
 
 TICK_S = 1.0
@@ -45,6 +44,7 @@ class Wire:
         self.bfd = BfdDriver(self._report)
         self.nics = Nics(config, self._report)
         self._leaving = False
+        self._counters_wanted = asyncio.Event()
         self.withdrawn = asyncio.Event()
         "Set when bgp says that all its routes are withdrawn."
         self._intents: Mapping[type[object], Callable[..., None]] = {
@@ -56,7 +56,7 @@ class Wire:
             Drain: self._drain,
             BfdIntent: self.bfd.want,
             BfdRemoved: self._unwant_bfd,
-            CountersWanted: lambda _: self._brain.send(Counters(self.counters()), to="brain"),
+            CountersWanted: lambda _: self._counters_wanted.set(),
         }
 
     async def run(self) -> None:
@@ -68,6 +68,7 @@ class Wire:
                 tasks.create_task(self._bgp.run())
                 tasks.create_task(self._beat())
                 tasks.create_task(self._tick())
+                tasks.create_task(self._tell_counters())
         finally:
             self.nics.close()
             self.bfd.close()
@@ -81,6 +82,15 @@ class Wire:
 
     def counters(self) -> Mapping[str, float]:
         """Return all counters by name."""
+        return dict(self._counted())
+
+    def _counted(self) -> Iterator[tuple[str, float]]:
+        """Give all counters by name; what may change meanwhile is copied first."""
+        yield from self._totals().items()
+        yield from address_counters(segment.addresses for segment in self.nics)
+
+    def _totals(self) -> Mapping[str, float]:
+        """Return the counters but for those by address."""
         values: dict[str, float] = {"herald_wire_stalls": self.nics.pulse.stalls}
         for segment in self.nics:
             interface = segment.link.name
@@ -88,7 +98,6 @@ class Wire:
                 segment.core.interval_s
             )
             values |= interface_counters(interface, segment.counted(), segment.drops)
-        values |= address_counters(segment.addresses for segment in self.nics)
         values |= labelled("failures", "what", self.nics.failures() + self.bfd.failures)
         drops = {reason.value: count for reason, count in self.bfd.table.drops.items()}
         values |= labelled("bfd_dropped", "reason", drops)
@@ -134,6 +143,15 @@ class Wire:
         while True:
             await asyncio.sleep(self.nics.pulse.limit_s / 4)
             self.nics.alive()
+
+    async def _tell_counters(self) -> None:
+        """Tell the brain what is counted, in a turn of the loop for each part."""
+        while True:
+            await self._counters_wanted.wait()
+            self._counters_wanted.clear()
+            for part in in_parts(self._counted()):
+                self._brain.send(part, to="brain")
+                await asyncio.sleep(0)
 
     async def _tick(self) -> None:
         before = self._loop.time()

@@ -18,6 +18,8 @@ class Counts:
         self._awaited: set[str] = set()
         self._told = asyncio.Event()
         self._values: dict[str, Mapping[str, float]] = {}
+        self._begun: dict[str, tuple[dict[str, float], int]] = {}
+        "Of whom not all parts are here yet: the values so far, and how many parts those are."
 
     async def refresh(self) -> None:
         """Have all that are there count anew, as far as they answer quickly."""
@@ -32,8 +34,18 @@ class Counts:
                     await self._told.wait()
 
     def take(self, peer: str, message: Counters) -> None:
-        """Keep what a process counted."""
-        self._values[peer] = message.values
+        """Keep what a process counted, once all its parts are here.
+
+        A connection may end between two of them, so those that follow on nothing are dropped.
+        """
+        values, parts = self._begun.pop(peer, ({}, 0)) if message.part else ({}, 0)
+        if message.part != parts:
+            return
+        values |= message.values
+        if message.more:
+            self._begun[peer] = values, parts + 1
+            return
+        self._values[peer] = values
         self._awaited.discard(peer)
         if not self._awaited:
             self._told.set()

@@ -52,6 +52,7 @@ MESSAGES: list[Message] = [
     BfdIntent(VIP, VIP6),
     BfdReport(VIP6, BfdState.UP, "none"),
     Counters({"frames:kind=arp": 3.0}),
+    Counters({"frames:kind=arp": 3.0}, 7, more=True),
     ROUTE,
     SessionReport("router", SessionState.UP, announced=(ip_network("10.0.0.0/24"),)),
 ]

@@ -1,11 +1,17 @@
+from ipaddress import ip_address
+
 from speaker.hello.packet import DropReason
 from speaker.l2.arp import Operation, arp_announcement, arp_request
 from speaker.l2.ethernet import FrameDrop
 from speaker.l2.ndp import advertisement, solicitation
+from speaker.seam.codec import LINE_LIMIT, encode
+from speaker.seam.messages import Counters
 from speaker.wire.counters import (
+    PART,
     AddressCounts,
     address_counters,
     asked_address,
+    in_parts,
     interface_counters,
     labelled,
     told_address,
@@ -55,3 +61,25 @@ def test_the_address_is_found_in_every_kind_of_frame() -> None:
     assert asked_address(solicitation(CLIENT6, mac=CLIENT, sender=CLIENT6)) == CLIENT6.packed
     assert told_address(arp_announcement(VIP4, NODE, Operation.REPLY)) == VIP4.packed
     assert told_address(advertisement(CLIENT6, NODE)) == CLIENT6.packed
+
+
+def test_counters_of_any_number_of_addresses_go_in_lines_of_the_seam() -> None:
+    counts = AddressCounts()
+    for number in range(7000):
+        packed = ip_address(0x0A000000 + number).packed
+        counts.requests[packed] = counts.answers[packed] = counts.gratuitous[packed] = 1000
+    whole = dict(address_counters([counts]))
+    parts = list(in_parts(address_counters([counts])))
+
+    assert len(encode(Counters(whole))) > LINE_LIMIT - 50_000
+    assert max(len(encode(part)) for part in parts) < LINE_LIMIT / 20
+    assert [part.part for part in parts] == list(range(len(parts)))
+    assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
+    assert {name: value for part in parts for name, value in part.values.items()} == whole
+
+
+def test_few_counters_are_one_message_and_so_are_none() -> None:
+    few = {str(number): 1.0 for number in range(PART)}
+
+    assert list(in_parts(few.items())) == [Counters(few)]
+    assert list(in_parts(())) == [Counters({})]
