@@ -126,19 +126,22 @@ class GroupSockets:
 
     def join(self, group: IPv6Address) -> bool:
         """Join; tell whether the kernel let us (it doesn't where IPv6 is off)."""
-        if not self._sockets or len(self._sockets[-1][1]) >= GROUPS_A_SOCKET:
-            try:
-                made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            except OSError:
-                return False
-            self._sockets.append((made, set()))
-        last, groups = self._sockets[-1]
         try:
-            last.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._request(group))
+            of, groups = self._roomy()
+            of.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._request(group))
         except OSError:
             return False
         groups.add(group)
         return True
+
+    def _roomy(self) -> tuple[socket.socket, set[IPv6Address]]:
+        """Return a socket with room for a group: the first that others have left, or a new one."""
+        for each in self._sockets:
+            if len(each[1]) < GROUPS_A_SOCKET:
+                return each
+        made = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), set[IPv6Address]())
+        self._sockets.append(made)
+        return made
 
     def leave(self, group: IPv6Address) -> None:
         """Leave the group; nothing when it was never joined."""
