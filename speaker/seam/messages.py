@@ -44,6 +44,7 @@ from speaker.seam.reports import (
     BgpFault,
     ConflictReport,
     Counters,
+    InterfaceForgotten,
     InterfaceReport,
     NeighbourReport,
     OwnerReport,
@@ -79,6 +80,7 @@ __all__ = [
     "Freshness",
     "HelloKey",
     "Identity",
+    "InterfaceForgotten",
     "InterfaceReport",
     "Message",
     "NeighbourReport",
@@ -135,6 +137,7 @@ Message: TypeAlias = (
     | NeighbourReport
     | ConflictReport
     | InterfaceReport
+    | InterfaceForgotten
     | BfdReport
     | BfdForgotten
     | CountersWanted

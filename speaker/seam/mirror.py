@@ -31,6 +31,7 @@ from speaker.seam.messages import (
     Expected,
     Freshness,
     Identity,
+    InterfaceForgotten,
     InterfaceReport,
     Message,
     NeighbourReport,
@@ -74,6 +75,7 @@ REMOVALS: Mapping[type[Any], Callable[[Any], tuple[Key, ...]]] = MappingProxyTyp
         PeerRemoved: lambda m: ((PeerIntent, m.name),),
         RouteRemoved: lambda m: ((RouteIntent, m.prefix),),
         AddressForgotten: lambda m: ((OwnerReport, (m.address, m.interface)),),
+        InterfaceForgotten: lambda m: ((InterfaceReport, m.interface),),
         BfdForgotten: lambda m: ((BfdReport, m.peer),),
         SessionForgotten: lambda m: ((SessionReport, m.peer), (BgpFault, m.peer)),
     }

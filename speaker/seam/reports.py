@@ -84,6 +84,13 @@ class InterfaceReport:
     "With prefix lengths."
 
 
+@dataclass(frozen=True, slots=True)
+class InterfaceForgotten:
+    """The NIC has been gone for long: forget its InterfaceReport."""
+
+    interface: str
+
+
 class BfdState(Enum):
     """RFC 5880 6.2."""
 

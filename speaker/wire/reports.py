@@ -1,5 +1,6 @@
 """What has been said about each NIC, so that its end can be told too. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from speaker.l2.cause import Cause
@@ -10,6 +11,7 @@ from speaker.seam.messages import (
     Address,
     AddressForgotten,
     ConflictReport,
+    InterfaceForgotten,
     InterfaceReport,
     Message,
     NeighbourReport,
@@ -17,6 +19,9 @@ from speaker.seam.messages import (
 )
 
 Key = tuple[str, type[object], Address | str]
+
+GONE_SHOWN = 16
+"""NICs reported as gone; when more went, who went first is forgotten: some names never return."""
 
 
 def interface_report(link: Link, *, wanted: bool) -> InterfaceReport:
@@ -31,6 +36,10 @@ class Said:
     """The reports in force that one NIC's end makes void."""
 
     _held: dict[Key, Message] = field(default_factory=dict)
+    _nics: set[str] = field(default_factory=set)
+    "Reported, and not as gone."
+    _gone: dict[str, None] = field(default_factory=dict)
+    "Reported as gone, in the order of their going."
 
     def hear(self, message: Message) -> None:
         """Take in what a NIC's core has said."""
@@ -40,12 +49,29 @@ class Said:
             self._held[message.interface, type(message), message.address] = message
         elif isinstance(message, NeighbourReport):
             self._held[message.interface, NeighbourReport, message.node] = message
+        elif isinstance(message, InterfaceReport):
+            self._nics.add(message.interface)
+            self._gone.pop(message.interface, None)
+
+    def vanished(self, there: Collection[str]) -> list[str]:
+        """Return the NICs whose end has not been told, given all that there are."""
+        return sorted(self._nics.difference(there))
 
     def end(self, interface: str) -> list[Message]:
-        """Return what is to be said when the NIC takes no part any more."""
+        """Return what is to be said when the NIC is gone or takes no part any more."""
         keys = [key for key in self._held if key[0] == interface]
         ended = [_ended(self._held.pop(key)) for key in keys]
-        return [*ended, InterfaceReport(interface, usable=False, reason=GONE)]
+        self._nics.discard(interface)
+        self._gone[interface] = None
+        gone = InterfaceReport(interface, usable=False, reason=GONE)
+        return [*ended, gone, *self._forgotten()]
+
+    def _forgotten(self) -> list[Message]:
+        if len(self._gone) <= GONE_SHOWN:
+            return []
+        first = next(iter(self._gone))
+        del self._gone[first]
+        return [InterfaceForgotten(first)]
 
 
 def _ended(message: Message) -> Message:

@@ -214,6 +214,8 @@ class Nics:
                 changed = True
             if link.unusable is not Unusable.NAME:
                 self._report(interface_report(link, wanted=wanted))
+        for name in self._said.vanished(links):  # those that never took part
+            self._end(name)
         if changed:
             self._follow_gateways()
 
@@ -275,6 +277,9 @@ class Nics:
     def _close_segment(self, name: str) -> None:
         LOG.info("interface-takes-no-part", extra={"fields": {"interface": name}})
         self._segments.pop(name).close()
+        self._end(name)
+
+    def _end(self, name: str) -> None:
         for message in self._said.end(name):
             self._report_on(message)
 

@@ -4,12 +4,13 @@ from speaker.l2.links import Link
 from speaker.seam.messages import (
     AddressForgotten,
     ConflictReport,
+    InterfaceForgotten,
     InterfaceReport,
     NeighbourReport,
     OwnerReport,
     OwnerState,
 )
-from speaker.wire.reports import Said, interface_report
+from speaker.wire.reports import GONE_SHOWN, Said, interface_report
 from tests.speaker.l2.vectors import NODE, VIP4
 
 UP = 0x1 | 0x10000
@@ -41,6 +42,27 @@ def test_what_was_said_about_other_nics_or_was_taken_back_is_left_alone() -> Non
 
     assert said.end("lan0") == [GONE]
     assert len(said.end("mgmt0")) == 2
+
+
+def test_a_nic_that_never_took_part_has_an_end_too() -> None:
+    said = Said()
+    said.hear(InterfaceReport("lan0", usable=False, reason="down"))
+    said.hear(InterfaceReport("lan1", usable=True))
+
+    assert said.vanished(["lan0", "lan1", "veth1"]) == []
+    assert said.vanished(["lan1"]) == ["lan0"]
+    assert said.end("lan0") == [GONE]
+    assert said.vanished(["lan1"]) == []
+
+
+def test_of_nics_that_went_only_the_last_ones_are_shown() -> None:
+    said = Said()
+    for number in range(GONE_SHOWN):
+        assert len(said.end(f"tap{number}")) == 1
+    said.hear(InterfaceReport("tap0", usable=True))
+    assert said.end("lan0") == [GONE]
+    assert said.end("tap0")[1:] == [InterfaceForgotten("tap1")]
+    assert said.end("lan1")[1:] == [InterfaceForgotten("tap2")]
 
 
 def test_a_nic_is_reported_with_its_addresses_and_why_it_takes_no_part() -> None:
