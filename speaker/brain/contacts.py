@@ -36,16 +36,17 @@ class Contacts:
     """How each neighbour stands, and the changes."""
 
     _standing: dict[tuple[str, str], Standing] = field(default_factory=dict)
+    "Of those only who are not silent: nodes come under ever new names."
     _history: deque[Contact] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
     def take(self, report: NeighbourReport, now: float) -> None:
         """Note the change that the report tells of, if any."""
         standing = _standing(report)
         key = (report.node, report.interface)
-        if self._standing.get(key) is standing:
-            return
-        self._standing[key] = standing
-        self._history.append(Contact(*key, standing, now))
+        if self._standing.pop(key, Standing.SILENT) is not standing:
+            self._history.append(Contact(*key, standing, now))
+        if standing is not Standing.SILENT:
+            self._standing[key] = standing
 
     def all(self) -> list[Contact]:
         """Return all changes, oldest first."""

@@ -8,6 +8,7 @@ from speaker.seam.messages import (
     Address,
     AddressForgotten,
     ConflictReport,
+    NeighbourForgotten,
     NeighbourReport,
     OwnerReport,
 )
@@ -16,7 +17,9 @@ Mac = NewType("Mac", bytes)
 """A MAC address, 6 bytes."""
 
 Interface: TypeAlias = IPv4Interface | IPv6Interface
-SegmentReport: TypeAlias = OwnerReport | AddressForgotten | NeighbourReport | ConflictReport
+SegmentReport: TypeAlias = (
+    OwnerReport | AddressForgotten | NeighbourReport | NeighbourForgotten | ConflictReport
+)
 
 
 @dataclass(frozen=True, slots=True)

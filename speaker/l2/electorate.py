@@ -13,7 +13,7 @@ from speaker.l2.actions import Action, Mac, Report
 from speaker.l2.ground import LAG_S, Ground
 from speaker.l2.ownership import Ownership
 from speaker.l2.presence import Presence
-from speaker.seam.messages import NeighbourReport
+from speaker.seam.messages import NeighbourForgotten, NeighbourReport
 
 STALE_SLACK_S = 0.001
 """Past the limit, not on it."""
@@ -91,6 +91,9 @@ class Electorate:
         self._ages.pop(gone.node, None)
         self._ownership.witnesses.forget(gone.node)
         self._ground.two_way = self._ground.neighbours.two_way()
+        succeeded = gone.node in self._ground.neighbours.by_node
+        if not succeeded and self._reported.pop(gone.node, None) is not None:
+            self._act(Report(NeighbourForgotten(gone.node, self._ground.interface)))
 
     def _ages_of(self, neighbour: Neighbour, now: float) -> tuple[bool, bool]:
         """Return whether it knows less of the API than this node, and whether it is stale."""

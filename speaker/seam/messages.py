@@ -46,6 +46,7 @@ from speaker.seam.reports import (
     Counters,
     InterfaceForgotten,
     InterfaceReport,
+    NeighbourForgotten,
     NeighbourReport,
     OwnerReport,
     OwnerState,
@@ -83,6 +84,7 @@ __all__ = [
     "InterfaceForgotten",
     "InterfaceReport",
     "Message",
+    "NeighbourForgotten",
     "NeighbourReport",
     "OnConflict",
     "OwnerReport",
@@ -135,6 +137,7 @@ Message: TypeAlias = (
     | OwnerReport
     | AddressForgotten
     | NeighbourReport
+    | NeighbourForgotten
     | ConflictReport
     | InterfaceReport
     | InterfaceForgotten

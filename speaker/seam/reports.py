@@ -59,6 +59,14 @@ class NeighbourReport:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighbourForgotten:
+    """The node is not remembered on the NIC any more: forget its NeighbourReport."""
+
+    node: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictReport:
     """A stranger (or a proxy) answers for an address; `mac` is None when it has ended."""
 

@@ -14,6 +14,7 @@ from speaker.seam.messages import (
     InterfaceForgotten,
     InterfaceReport,
     Message,
+    NeighbourForgotten,
     NeighbourReport,
     OwnerReport,
 )
@@ -49,6 +50,8 @@ class Said:
             self._held[message.interface, type(message), message.address] = message
         elif isinstance(message, NeighbourReport):
             self._held[message.interface, NeighbourReport, message.node] = message
+        elif isinstance(message, NeighbourForgotten):
+            self._held.pop((message.interface, NeighbourReport, message.node), None)
         elif isinstance(message, InterfaceReport):
             self._nics.add(message.interface)
             self._gone.pop(message.interface, None)
@@ -60,7 +63,7 @@ class Said:
     def end(self, interface: str) -> list[Message]:
         """Return what is to be said when the NIC is gone or takes no part any more."""
         keys = [key for key in self._held if key[0] == interface]
-        ended = [_ended(self._held.pop(key)) for key in keys]
+        ended = [each for key in keys for each in _ended(self._held.pop(key))]
         self._nics.discard(interface)
         self._gone[interface] = None
         gone = InterfaceReport(interface, usable=False, reason=GONE)
@@ -74,11 +77,12 @@ class Said:
         return [InterfaceForgotten(first)]
 
 
-def _ended(message: Message) -> Message:
+def _ended(message: Message) -> list[Message]:
     if isinstance(message, OwnerReport):
-        return AddressForgotten(message.address, message.interface, Cause.LINK_DOWN.value)
+        return [AddressForgotten(message.address, message.interface, Cause.LINK_DOWN.value)]
     if isinstance(message, NeighbourReport):
-        return replace(message, alive=False, two_way=False)
+        silent = replace(message, alive=False, two_way=False)
+        return [silent, NeighbourForgotten(message.node, message.interface)]
     if isinstance(message, ConflictReport):
-        return replace(message, mac=None, proxy=False)
-    return message
+        return [replace(message, mac=None, proxy=False)]
+    return [message]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from speaker.brain.contacts import HISTORY, Contacts, Standing
 from speaker.seam.messages import NeighbourReport
 
@@ -21,6 +23,22 @@ def test_each_change_of_a_neighbour_is_kept_once_with_its_time() -> None:
         (Standing.ALIVE, 4.0),
     ]
     assert {(each.node, each.interface) for each in contacts.all()} == {("node2", "lan0")}
+
+
+def test_neighbours_that_fell_silent_for_ever_take_no_memory_but_the_history() -> None:
+    contacts = Contacts()
+    for number in range(2 * HISTORY):
+        report = replace(heard(), node=f"node{number}")
+        contacts.take(report, number)
+        contacts.take(replace(report, alive=False), number)
+    assert len(contacts.all()) == HISTORY
+    assert not contacts._standing
+
+
+def test_who_is_first_heard_of_as_silent_has_not_fallen_silent() -> None:
+    contacts = Contacts()
+    contacts.take(heard(alive=False), 1.0)
+    assert contacts.all() == []
 
 
 def test_a_neighbour_that_comes_and_goes_for_ever_takes_no_more_memory() -> None:

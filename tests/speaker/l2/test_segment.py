@@ -4,7 +4,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from speaker.hello.packet import DropReason
+from speaker.hello.neighbours import MAX_NEIGHBOURS
+from speaker.hello.packet import DropReason, Hello, Keyring, build_hello, cluster_digest
 from speaker.l2.actions import Mac, Report, SendHello
 from speaker.l2.segment import FAST, Segment
 from speaker.seam.messages import (
@@ -15,11 +16,14 @@ from speaker.seam.messages import (
     OwnerReport,
     OwnerState,
 )
+from speaker.seam.mirror import Mirror
+from speaker.wire.reports import Said
 from tests.virtual_segment import IDENTITY, KEY, VIP, VirtualSegment, intent, vips
 
 FOREIGN = Mac(b"\x02\x00\x00\x00\x00\x99")
 NEW_KEY = HelloKey(2, "22" * 32)
 BOTH = Identity("", "cluster-a", (KEY, NEW_KEY))
+RING = Keyring(cluster_digest("cluster-a"), {KEY.id: bytes.fromhex(KEY.secret_hex)})
 
 
 def settled(count: int = 3) -> VirtualSegment:
@@ -178,6 +182,25 @@ def test_neighbours_are_reported_dead_and_alive() -> None:
     report = segment.reports("n1", NeighbourReport)[-1]
     assert report.alive
     assert report.two_way
+
+
+def test_of_nodes_that_come_under_ever_new_names_only_the_remembered_ones_are_reported() -> None:
+    segment = VirtualSegment(1)
+    segment.start()
+    for number in range(MAX_NEIGHBOURS + 20):
+        hello = Hello(f"new{number}", (100 + number) << 32, 1, interval_ms=10)
+        segment.call("n1", "receive_hello", build_hello(hello, RING, KEY.id), FOREIGN)
+        segment.run(0.1)
+    mirror, said = Mirror(), Said()
+    for _, action in segment.nodes["n1"].actions:
+        if isinstance(action, Report):
+            said.hear(action.message)
+            mirror.receive(action.message)
+    reported = {each.node for each in mirror.of(NeighbourReport)}
+    assert reported == {f"new{20 + number}" for number in range(MAX_NEIGHBOURS)}
+    for message in said.end("lan0"):
+        mirror.receive(message)
+    assert not list(mirror.of(NeighbourReport))
 
 
 def test_what_may_be_resumed_is_what_is_owned() -> None:

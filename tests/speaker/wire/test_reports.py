@@ -6,6 +6,7 @@ from speaker.seam.messages import (
     ConflictReport,
     InterfaceForgotten,
     InterfaceReport,
+    NeighbourForgotten,
     NeighbourReport,
     OwnerReport,
     OwnerState,
@@ -28,6 +29,7 @@ def test_a_nics_end_is_told_of_all_that_was_said_about_it() -> None:
     assert said.end("lan0") == [
         AddressForgotten(VIP4, "lan0", "link-down"),
         NeighbourReport("node2", "lan0", alive=False, two_way=False, interval_ms=100),
+        NeighbourForgotten("node2", "lan0"),
         ConflictReport(VIP4, "lan0", None),
         GONE,
     ]
