@@ -15,13 +15,15 @@ from tests.lab.until import until
 pytestmark = pytest.mark.netns
 
 HERALD = Path(sys.executable).parent / "herald"
+HEEDING = ("env", "--default-signal=INT")
+"""What is started in the background inherits SIGINT as ignored."""
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_a_drill_that_is_ended_in_the_middle_leaves_nothing(end: signal.Signals) -> None:
     command = [str(HERALD), "drill", "run", "l2-drain", "--nodes", "2", "--runs", "1"]
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*HEEDING, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as drill:
         assert drill.stderr is not None
         said = iter(drill.stderr.readline, "")
